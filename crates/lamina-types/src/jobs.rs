@@ -1,0 +1,79 @@
+//! Job specs: what is to be done, as data, so that the web process can enqueue without linking the worker.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentHash, DatasetId, EntityType, ServeMode, Space, text_enum};
+
+text_enum!(
+    /// The kinds of jobs. The API's task types are derived from them.
+    JobKind, "job kind", {
+        /// Fill a dataset from its source and index it.
+        Ingest = "ingest",
+        /// Rebuild the derived files of a dataset from its vectors.
+        Rebuild = "rebuild",
+        /// Remove a deleted dataset's rows and the blobs that nothing else uses.
+        Remove = "remove",
+    }
+);
+
+/// Where the files of an ingest come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum IngestSource {
+    /// A directory the server can see.
+    Folder {
+        /// Absolute path.
+        path: String,
+    },
+    /// A text, CSV or other list of files the server can see.
+    FileList {
+        /// Absolute path of the list.
+        path: String,
+    },
+    /// A zip archive the server can see.
+    ArchiveFile {
+        /// Absolute path.
+        path: String,
+    },
+    /// A zip archive that was uploaded into the blob store.
+    ArchiveBlob {
+        /// Its content hash.
+        content: ContentHash,
+        /// Its name when it was uploaded.
+        file_name: String,
+    },
+    /// Files sent through an upload transaction.
+    Upload {
+        /// The transaction.
+        transaction: i64,
+    },
+}
+
+/// Fill a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestSpec {
+    /// The dataset, which exists and is `INDEXING`.
+    pub dataset_id: DatasetId,
+    /// Where from.
+    pub source: IngestSource,
+    /// Whether originals are copied.
+    pub serve_mode: ServeMode,
+}
+
+/// Rebuild one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildSpec {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Which entities.
+    pub entity_type: EntityType,
+    /// Which vectors.
+    pub space: Space,
+}
+
+/// Remove a dataset that was marked deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoveSpec {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+}
