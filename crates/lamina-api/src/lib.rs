@@ -1,1 +1,42 @@
-//! Placeholder crate header.
+//! The words of the wire: request-independent answer types, the error envelope and the table of error codes.
+//!
+//! Owns the shape of every JSON document Lamina sends: names, nullability, number formats, and their `OpenAPI` schemas. Serde
+//! renames appear only where Visual Layer's name differs from ours. Knows nothing of HTTP frameworks, SQL or how an answer
+//! is found: `lamina-http` fills these types from rows and views and writes them out.
+//!
+//! Nullability is part of the contract: an `Option` field is sent as `null` and never left out, a field without `Option` is
+//! never null.
+
+mod anchor;
+mod cluster;
+mod dataset;
+mod enrichment;
+mod error;
+mod explore;
+mod features;
+mod health;
+mod image;
+mod ingestion;
+mod preview;
+mod process;
+mod time;
+
+pub use anchor::AnchorAnswer;
+pub use cluster::{ClusterInfo, ClusterMembers};
+pub use dataset::{
+    CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, IssueCounts,
+    SampleDataset,
+};
+pub use enrichment::{AppliedModels, EnrichmentContext};
+pub use error::{Detail, ErrorBody, ErrorCode, FieldError, LocPart};
+pub use explore::{ExplorationMetadata, ExploreAnswer, ExploreMetadata, LabelCount};
+pub use features::{Feature, FeatureOptions, UserConfig};
+pub use health::{HealthAnswer, ReadyAnswer};
+pub use image::{ImageInfo, ImageIssue};
+pub use ingestion::{NewDataset, OpenedTransaction, UploadedArchive};
+pub use preview::{BoxInfo, Preview, TagInfo};
+pub use process::{ProcessFailure, ProcessStarted};
+pub use time::Timestamp;
+
+/// What `relevance_score_type` says whenever there is a score: lower is better, 0 is identical, at most 2.
+pub const COSINE_DISTANCE: &str = "cosine_distance";
