@@ -1,1 +1,3 @@
 //! Placeholder crate header.
+
+pub mod sources;

@@ -1,0 +1,94 @@
+//! Why there is no source, and why a file of a source did not come.
+
+use std::io;
+
+use lamina_types::Rejection;
+
+/// A source that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The path is relative, malformed, or not below a folder that the operator opened for ingests.
+    #[error("the path is not inside a folder that may be read")]
+    OutsideRoots,
+    /// Nothing has this path.
+    #[error("there is nothing at this path")]
+    NotFound,
+    /// The server's user may not read it.
+    #[error("the server is not allowed to read this path")]
+    Denied,
+    /// Below the root, the path goes through a link, or through something that is no folder.
+    #[error("the path goes through a link or through something that is not a folder")]
+    ThroughLink,
+    /// A folder was asked for.
+    #[error("this path is not a folder")]
+    NotAFolder,
+    /// A file was asked for.
+    #[error("this path is not a regular file")]
+    NotAFile,
+    /// More items than one dataset may be made of.
+    #[error("the source has more than {limit} files")]
+    TooManyFiles {
+        /// The limit.
+        limit: u64,
+    },
+    /// The list itself is too long.
+    #[error("the list has more than {limit} bytes")]
+    ListTooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// A list of a kind that is not read.
+    #[error("lists of files are read as .txt (one path a line) or .csv, not as {extension}")]
+    UnsupportedList {
+        /// What the file's name ends with, for people.
+        extension: String,
+    },
+    /// The file is no zip archive.
+    #[error("this file is not a zip archive")]
+    NotAnArchive,
+    /// The directory of the archive cannot be read; mostly a transfer that was cut off.
+    #[error("the zip archive is damaged or incomplete")]
+    DamagedArchive(#[source] zip::result::ZipError),
+    /// More entries, or a longer directory, than an archive may have.
+    #[error("the zip archive has more than {limit} entries")]
+    TooManyEntries {
+        /// The limit.
+        limit: u64,
+    },
+    /// The directory of the archive takes more memory than it may.
+    #[error("the directory of the zip archive has more than {limit} bytes")]
+    DirectoryTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The caller asked to stop.
+    #[error("listing was stopped")]
+    Stopped,
+    /// The storage failed.
+    #[error("the source could not be read")]
+    Io(#[source] io::Error),
+}
+
+impl SourceError {
+    /// Whether the same call may succeed later with nothing changed by the user.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Stopped)
+    }
+}
+
+/// A file that did not come.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It will never come: a row of the report.
+    #[error("the file was rejected: {0}")]
+    Rejected(Rejection),
+    /// The storage failed; trying again may help.
+    #[error("the file could not be read")]
+    Io(#[source] io::Error),
+}
+
+impl From<Rejection> for FetchError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
