@@ -56,6 +56,9 @@ pub struct IngestSpec {
     pub dataset_id: DatasetId,
     /// Where from.
     pub source: IngestSource,
+    /// Absolute paths that files of the source must lie below: those the server allows for requests, those the operator
+    /// named for imports. Part of the spec, so that what was allowed when the job was made decides.
+    pub roots: Vec<String>,
     /// Whether originals are copied.
     pub serve_mode: ServeMode,
 }
