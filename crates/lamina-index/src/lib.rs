@@ -1,1 +1,51 @@
-//! Placeholder crate header.
+//! Vectors in, order out: search, neighbours, clusters, duplicates, uniqueness, outliers, and the file that keeps them.
+//!
+//! Owns: the half-precision [`VectorBlock`], the two forms of [`VectorIndex`] (exact below a limit, `hnsw_rs` above it),
+//! everything that is derived from nearest neighbours, and the generation file format with its checks.
+//! Must not know: Postgres, HTTP, models, files on disk (it turns values into bytes and back; somebody else stores them),
+//! ids of media (all work is on dense ordinals). It starts no threads: parallel parts run on the rayon pool it is called in
+//! (`pool.install(..)`), else on the global one.
+//!
+//! How one build flows through [`build`]: vectors -> identical rows collapsed ([`twins`](self)) -> nearest neighbours and
+//! the spanning forest of near-copies, by blocked matrix products or by the graph -> five nested cluster levels ->
+//! uniqueness, outliers, duplicate confidence -> [`Generation`], which [`Generation::encode`] turns into one checksummed
+//! file. A reader verifies that file with [`Generation::decode`] and searches what [`open_index`] gives for its vectors.
+//!
+//! Distances everywhere are cosine distances, 0 (same direction) to 2 (opposite), never below 0, never NaN. A distance
+//! below 1e-6 is 0: half-precision storage and f32 sums resolve no less.
+
+mod all_pairs;
+mod clusters;
+mod damage;
+mod distance;
+mod duplicates;
+mod error;
+mod exact;
+mod format;
+mod generation;
+mod graph;
+mod hits;
+mod hnsw;
+mod index;
+mod labels;
+mod neighbours;
+mod scores;
+mod settings;
+mod stop;
+mod twins;
+mod vectors;
+
+pub use damage::DamagedGeneration;
+pub use duplicates::{DUPLICATE_LADDER, DUPLICATE_STEPS, Duplicates, duplicate_confidence};
+pub use error::{ErrorClass, IndexError, VectorError};
+pub use exact::ExactIndex;
+pub use format::{ExpectedGeneration, FORMAT_VERSION};
+pub use generation::{Generation, GenerationHeader, build, build_with_index};
+pub use hits::Hit;
+pub use hnsw::HnswIndex;
+pub use index::{VectorIndex, open_index};
+pub use labels::{LabelIssues, label_issues};
+pub use neighbours::Neighbours;
+pub use settings::{DEFAULT_EXACT_LIMIT, DEFAULT_NEIGHBOURS, IndexSettings};
+pub use stop::StopFlag;
+pub use vectors::{VectorBlock, decode_vector, encode_vector};

@@ -1,0 +1,152 @@
+//! Exact search: every allowed row is looked at.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use crate::hits::{Nearest, Wanted};
+use crate::vectors::unit_query;
+use crate::{Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
+
+/// Rows between two looks at the stop flag; also the unit of parallel work.
+const ROWS_AT_ONCE: usize = 4_096;
+
+/// Values to look at from which a scan is worth spreading over the pool (about half a millisecond on one core).
+const PARALLEL_VALUES: usize = 2 << 20;
+
+/// Searches by scanning. Recall 1 by construction.
+#[derive(Debug, Clone)]
+pub struct ExactIndex {
+    vectors: Arc<VectorBlock>,
+}
+
+impl ExactIndex {
+    /// Searches these vectors; takes no time.
+    pub const fn new(vectors: Arc<VectorBlock>) -> Self {
+        Self { vectors }
+    }
+}
+
+impl VectorIndex for ExactIndex {
+    fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let query = unit_query(query, self.vectors.dimension())?;
+        scan(
+            &self.vectors,
+            &query,
+            allowed,
+            Wanted {
+                count: k,
+                within: f32::INFINITY,
+            },
+            stop,
+        )
+    }
+
+    fn range_search(
+        &self,
+        query: &[f32],
+        max_distance: f32,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        if max_distance.is_nan() {
+            return Err(IndexError::Bound);
+        }
+        let query = unit_query(query, self.vectors.dimension())?;
+        scan(
+            &self.vectors,
+            &query,
+            allowed,
+            Wanted {
+                count: usize::MAX,
+                within: max_distance,
+            },
+            stop,
+        )
+    }
+
+    fn bytes_in_memory(&self) -> usize {
+        self.vectors.bytes_in_memory()
+    }
+}
+
+/// Looks at every allowed row. `query` is a unit vector of the block's dimension.
+pub(crate) fn scan(
+    vectors: &VectorBlock,
+    query: &[f32],
+    allowed: Option<&RoaringBitmap>,
+    wanted: Wanted,
+    stop: &StopFlag,
+) -> Result<Vec<Hit>, IndexError> {
+    let rows = vectors.len() as u32;
+    match allowed {
+        None => {
+            let starts: Vec<u32> = (0..rows).step_by(ROWS_AT_ONCE).collect();
+            scan_parts(
+                vectors,
+                query,
+                &starts,
+                rows as usize,
+                wanted,
+                stop,
+                |start| *start..rows.min(start + ROWS_AT_ONCE as u32),
+            )
+        }
+        Some(allowed) => {
+            let ordinals: Vec<u32> = allowed.range(0..rows).collect();
+            let parts: Vec<&[u32]> = ordinals.chunks(ROWS_AT_ONCE).collect();
+            scan_parts(
+                vectors,
+                query,
+                &parts,
+                ordinals.len(),
+                wanted,
+                stop,
+                |part| part.iter().copied(),
+            )
+        }
+    }
+}
+
+fn scan_parts<P: Sync, I: Iterator<Item = u32>>(
+    vectors: &VectorBlock,
+    query: &[f32],
+    parts: &[P],
+    rows: usize,
+    wanted: Wanted,
+    stop: &StopFlag,
+    ordinals: impl Fn(&P) -> I + Sync,
+) -> Result<Vec<Hit>, IndexError> {
+    let scan_part = |part: &P| {
+        stop.check()?;
+        let mut nearest = Nearest::new(wanted);
+        for ordinal in ordinals(part) {
+            let distance = vectors.distance_to(ordinal as usize, query);
+            if distance <= nearest.bound() {
+                nearest.offer(Hit { ordinal, distance });
+            }
+        }
+        Ok(nearest.into_hits())
+    };
+    let found: Result<Vec<Vec<Hit>>, IndexError> =
+        if rows.saturating_mul(vectors.dimension()) >= PARALLEL_VALUES {
+            parts.par_iter().map(scan_part).collect()
+        } else {
+            parts.iter().map(scan_part).collect()
+        };
+    let mut hits = found?.concat();
+    hits.sort_unstable();
+    hits.truncate(wanted.count);
+    Ok(hits)
+}

@@ -1,0 +1,202 @@
+//! A generation: one set of vectors and everything derived from it.
+
+use std::sync::Arc;
+
+use lamina_types::{DatasetId, EntityType, LEVELS, Space, SpaceKey};
+
+use crate::all_pairs::all_pairs;
+use crate::clusters::{Points, agglomerate};
+use crate::duplicates::{Duplicates, FLOOR_SIMILARITY, FORMABLE_SIMILARITY};
+use crate::graph::Edge;
+use crate::neighbours::{Neighbours, walk};
+use crate::scores::score;
+use crate::twins::Twins;
+use crate::{ExactIndex, HnswIndex, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex};
+
+/// What a generation is of. Equal headers and counts mean the same ordinals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenerationHeader {
+    /// The dataset whose ordinals the vectors have; copies share the generation of their source.
+    pub origin_dataset_id: DatasetId,
+    /// Pictures or objects.
+    pub entity_type: EntityType,
+    /// Which vectors.
+    pub space: Space,
+    /// The model package and parameters that made them.
+    pub key: SpaceKey,
+    /// 1, 2, 3 ... per dataset, entity type and space.
+    pub number: i32,
+}
+
+/// Vectors with their neighbours, clusters, duplicates and scores. Every list has one entry per ordinal. Immutable once built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// What it is of.
+    pub header: GenerationHeader,
+    /// How it was built.
+    pub settings: IndexSettings,
+    /// The vectors.
+    pub vectors: Arc<VectorBlock>,
+    /// Nearest neighbours of every item.
+    pub neighbours: Neighbours,
+    /// For each level, finest first, the lowest ordinal of the cluster of each item. Nested: a cluster of one level lies inside
+    /// one cluster of the next.
+    pub levels: [Vec<u32>; LEVELS],
+    /// Groups of near-copies at any similarity.
+    pub duplicates: Duplicates,
+    /// 0 = has very close neighbours, 1 = stands alone; `1 - 2^(-d / h)` of the weighted mean distance `d` to the three nearest
+    /// neighbours, with `h` half the outlier distance.
+    pub uniqueness: Vec<f32>,
+    /// 0 to 1; from 0.5 the item counts as an outlier.
+    pub outlier_confidence: Vec<f32>,
+    /// 0 = no near-copy at `settings.duplicate_similarity`, else 0.5 to 0.98 (identical); see [`crate::duplicate_confidence`]
+    /// for other steps.
+    pub duplicate_confidence: Vec<f32>,
+}
+
+impl Generation {
+    /// For every item the lowest ordinal of its group of near-copies at `similarity` (1 - cosine distance); see
+    /// [`Duplicates::groups`].
+    pub fn duplicate_groups(&self, similarity: f32) -> Vec<u32> {
+        self.duplicates.groups(similarity)
+    }
+
+    /// Bytes held.
+    pub fn bytes_in_memory(&self) -> usize {
+        let lists = self.levels.iter().map(Vec::capacity).sum::<usize>()
+            + self.uniqueness.capacity()
+            + self.outlier_confidence.capacity()
+            + self.duplicate_confidence.capacity();
+        size_of::<Self>()
+            + self.vectors.bytes_in_memory()
+            + self.neighbours.bytes_in_memory()
+            + self.duplicates.bytes_in_memory()
+            + lists * size_of::<u32>()
+    }
+}
+
+/// Builds a generation. Deterministic up to `settings.exact_limit` vectors; above it the graph differs a little from run to run.
+///
+/// Runs on the rayon pool it is called in. Needs, besides the result, about 8 bytes per value while it runs, and above the
+/// limit the graph (about 3 kB per vector of 256 values).
+///
+/// # Errors
+/// Settings that make no sense, or the stop flag.
+pub fn build(
+    header: GenerationHeader,
+    vectors: Arc<VectorBlock>,
+    settings: &IndexSettings,
+    stop: &StopFlag,
+) -> Result<Generation, IndexError> {
+    build_with_index(header, vectors, settings, stop).map(|(generation, _)| generation)
+}
+
+/// Builds a generation and hands out the index that was made on the way, so that it need not be made again for searching.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with_index(
+    header: GenerationHeader,
+    vectors: Arc<VectorBlock>,
+    settings: &IndexSettings,
+    stop: &StopFlag,
+) -> Result<(Generation, Box<dyn VectorIndex>), IndexError> {
+    settings.check()?;
+    stop.check()?;
+    let twins = Twins::find(&vectors);
+    let index: Box<dyn VectorIndex>;
+    let (kinds, forest, floor) = if vectors.len() <= settings.exact_limit {
+        let (kinds, forest) = all_pairs(&vectors, &twins.firsts(), settings.neighbours, stop)?;
+        index = Box::new(ExactIndex::new(Arc::clone(&vectors)));
+        (kinds, forest, FLOOR_SIMILARITY)
+    } else {
+        let graph = HnswIndex::build(Arc::clone(&vectors), settings, stop)?;
+        let (kinds, forest) = walk(&graph, &vectors, settings.neighbours, stop)?;
+        index = Box::new(graph);
+        (kinds, forest, FORMABLE_SIMILARITY)
+    };
+    let levels = cluster(&vectors, &twins, &kinds, &forest, settings, stop)?;
+    let neighbours = kinds.spread(&twins, vectors.len(), settings.neighbours);
+    stop.check()?;
+    let scores = score(&neighbours, vectors.len(), settings);
+    let duplicates = Duplicates::new(vectors.len(), floor, spread_forest(&forest, &twins));
+    let generation = Generation {
+        header,
+        settings: *settings,
+        vectors,
+        neighbours,
+        levels,
+        duplicates,
+        uniqueness: scores.uniqueness,
+        outlier_confidence: scores.outlier_confidence,
+        duplicate_confidence: scores.duplicate_confidence,
+    };
+    Ok((generation, index))
+}
+
+/// Clusters the kinds, then gives each item the level's cluster of its kind. The lowest item of a cluster of kinds is the
+/// lowest item of its lowest kind, because kinds are numbered by their lowest item.
+fn cluster(
+    vectors: &VectorBlock,
+    twins: &Twins,
+    kinds: &Neighbours,
+    forest: &[Edge],
+    settings: &IndexSettings,
+    stop: &StopFlag,
+) -> Result<[Vec<u32>; LEVELS], IndexError> {
+    let dimension = vectors.dimension();
+    let mut units = vec![0.0; twins.len() * dimension];
+    let mut weights = Vec::with_capacity(twins.len());
+    for (kind, unit) in (0..).zip(units.chunks_exact_mut(dimension)) {
+        vectors.unit_row_into(twins.first(kind) as usize, unit);
+        weights.push(twins.members(kind).len() as f32);
+    }
+    let mut pairs: Vec<(u32, u32)> = (0..twins.len() as u32)
+        .flat_map(|kind| {
+            kinds
+                .of(kind)
+                .iter()
+                .map(move |hit| (kind.min(hit.ordinal), kind.max(hit.ordinal)))
+        })
+        .chain(forest.iter().map(|edge| (edge.a, edge.b)))
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    // Vectors that differ by rounding alone are copies as much as identical ones.
+    let same: Vec<(u32, u32)> = forest
+        .iter()
+        .filter(|edge| edge.distance == 0.0)
+        .map(|edge| (edge.a, edge.b))
+        .collect();
+    let points = Points {
+        units,
+        dimension,
+        weights,
+        pairs,
+        same: &same,
+    };
+    let levels = agglomerate(points, &settings.cluster_distances, stop)?;
+    Ok(levels.map(|level| {
+        (0..vectors.len() as u32)
+            .map(|item| twins.first(level[twins.kind(item) as usize]))
+            .collect()
+    }))
+}
+
+/// A forest over kinds as a forest over items: each twin hangs on the first of its kind.
+fn spread_forest(forest: &[Edge], twins: &Twins) -> Vec<Edge> {
+    let between = forest.iter().map(|edge| Edge {
+        a: twins.first(edge.a),
+        b: twins.first(edge.b),
+        distance: edge.distance,
+    });
+    let within = (0..twins.len() as u32).flat_map(|kind| {
+        let members = twins.members(kind);
+        members[1..].iter().map(|member| Edge {
+            a: members[0],
+            b: *member,
+            distance: 0.0,
+        })
+    });
+    between.chain(within).collect()
+}

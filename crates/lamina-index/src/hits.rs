@@ -1,0 +1,105 @@
+//! Search results and the bounded heap that gathers them.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// One found row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// Row of the vector block.
+    pub ordinal: u32,
+    /// Cosine distance to the query, 0 to 2.
+    pub distance: f32,
+}
+
+impl Eq for Hit {}
+
+impl Ord for Hit {
+    /// Nearest first; equal distances by ordinal.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance
+            .total_cmp(&other.distance)
+            .then(self.ordinal.cmp(&other.ordinal))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What a scan keeps: at most `count` hits, none farther than `within`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) count: usize,
+    pub(crate) within: f32,
+}
+
+/// The nearest hits seen so far. Memory grows with what is found, not with what was asked for.
+#[derive(Debug)]
+pub(crate) struct Nearest {
+    wanted: Wanted,
+    heap: BinaryHeap<Hit>,
+}
+
+impl Nearest {
+    pub(crate) const fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    /// Distances above this one need not be offered.
+    pub(crate) fn bound(&self) -> f32 {
+        match self.heap.peek() {
+            Some(farthest) if self.heap.len() >= self.wanted.count => farthest.distance,
+            Some(_) | None => self.wanted.within,
+        }
+    }
+
+    pub(crate) fn offer(&mut self, hit: Hit) {
+        if hit.distance > self.wanted.within || self.wanted.count == 0 {
+            return;
+        }
+        if self.heap.len() < self.wanted.count {
+            self.heap.push(hit);
+        } else if let Some(mut farthest) = self.heap.peek_mut()
+            && hit < *farthest
+        {
+            *farthest = hit;
+        }
+    }
+
+    pub(crate) fn into_hits(self) -> Vec<Hit> {
+        self.heap.into_vec()
+    }
+
+    /// Ascending.
+    pub(crate) fn into_sorted(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_are_kept_and_ties_go_to_the_lower_ordinal() {
+        let mut nearest = Nearest::new(Wanted {
+            count: 3,
+            within: 0.5,
+        });
+        for (ordinal, distance) in [(9, 0.2), (4, 0.2), (7, 0.9), (1, 0.2), (8, 0.1), (0, 0.2)] {
+            nearest.offer(Hit { ordinal, distance });
+        }
+        let kept: Vec<u32> = nearest
+            .into_sorted()
+            .iter()
+            .map(|hit| hit.ordinal)
+            .collect();
+        assert_eq!(kept, [8, 0, 1]);
+    }
+}

@@ -1,0 +1,356 @@
+//! Vectors at half precision.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use lamina_types::Embedding;
+
+use crate::distance::{dot_half, from_cosine};
+use crate::{IndexError, VectorError};
+
+/// How far from 1 the length of a stored vector may be. Rounding to half precision moves it by at most 5e-4.
+const UNIT_TOLERANCE: f64 = 1e-3;
+
+/// Rows of unit vectors of one dimension, stored as f16, computed with as f32. The row number is the ordinal.
+///
+/// Every row is finite and of length 1 within 1e-3; distances divide by the exact stored length, so that a row is at
+/// distance 0 of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorBlock {
+    dimension: usize,
+    values: Vec<f16>,
+    /// 1 / length of each stored row.
+    scales: Vec<f32>,
+}
+
+impl VectorBlock {
+    /// A block without rows.
+    ///
+    /// # Errors
+    /// A dimension of 0.
+    pub fn empty(dimension: usize) -> Result<Self, IndexError> {
+        Self::with_capacity(dimension, 0)
+    }
+
+    /// A block without rows that has room for `rows` of them.
+    ///
+    /// # Errors
+    /// A dimension of 0.
+    pub fn with_capacity(dimension: usize, rows: usize) -> Result<Self, IndexError> {
+        if dimension == 0 {
+            return Err(IndexError::Settings("dimension must be at least 1"));
+        }
+        Ok(Self {
+            dimension,
+            values: Vec::with_capacity(rows.saturating_mul(dimension)),
+            scales: Vec::with_capacity(rows),
+        })
+    }
+
+    /// One row per embedding, in order.
+    ///
+    /// # Errors
+    /// No embeddings at all (the dimension is not known then: use [`VectorBlock::empty`]), or of different dimensions.
+    pub fn from_embeddings(embeddings: &[Embedding]) -> Result<Self, IndexError> {
+        let mut block = Self::with_capacity(
+            embeddings.first().map_or(0, Embedding::dimension),
+            embeddings.len(),
+        )?;
+        for embedding in embeddings {
+            block.push(embedding)?;
+        }
+        Ok(block)
+    }
+
+    /// One row per item, each `2 * dimension` bytes of little-endian half-precision values, as [`encode_vector`] makes them.
+    ///
+    /// # Errors
+    /// The first row of a wrong length, not finite, or not of length 1 within 1e-3.
+    pub fn from_le_rows<'a>(
+        dimension: usize,
+        rows: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, IndexError> {
+        let mut block = Self::empty(dimension)?;
+        for row in rows {
+            block.push_le_bytes(row)?;
+        }
+        Ok(block)
+    }
+
+    /// All rows as one run of bytes.
+    ///
+    /// # Errors
+    /// As [`VectorBlock::from_le_rows`]; also bytes that are no whole number of rows.
+    pub fn from_le_bytes(dimension: usize, bytes: &[u8]) -> Result<Self, IndexError> {
+        let mut block = Self::with_capacity(dimension, bytes.len() / (2 * dimension.max(1)))?;
+        for row in bytes.chunks(2 * dimension) {
+            block.push_le_bytes(row)?;
+        }
+        Ok(block)
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// Another dimension, or more rows than an index holds.
+    pub fn push(&mut self, embedding: &Embedding) -> Result<(), IndexError> {
+        self.push_values(
+            embedding
+                .as_slice()
+                .iter()
+                .map(|value| f16::from_f32(*value)),
+        )
+    }
+
+    /// Appends a row of little-endian half-precision values.
+    ///
+    /// # Errors
+    /// As [`VectorBlock::from_le_rows`].
+    pub fn push_le_bytes(&mut self, row: &[u8]) -> Result<(), IndexError> {
+        let (pairs, rest) = row.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(IndexError::Row {
+                row: self.len(),
+                source: VectorError::Bytes(row.len()),
+            });
+        }
+        self.push_values(pairs.iter().map(|pair| f16::from_le_bytes(*pair)))
+    }
+
+    fn push_values(&mut self, values: impl Iterator<Item = f16>) -> Result<(), IndexError> {
+        let row = self.len();
+        // The count column is a signed 32-bit integer.
+        if row >= i32::MAX as usize {
+            return Err(IndexError::TooMany(row + 1));
+        }
+        let start = self.values.len();
+        self.values.extend(values);
+        match unit_scale(self.dimension, &self.values[start..]) {
+            Ok(scale) => {
+                self.scales.push(scale);
+                Ok(())
+            }
+            Err(source) => {
+                self.values.truncate(start);
+                Err(IndexError::Row { row, source })
+            }
+        }
+    }
+
+    /// Number of rows.
+    pub const fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Whether there are no rows.
+    pub const fn is_empty(&self) -> bool {
+        self.scales.is_empty()
+    }
+
+    /// Values of a row.
+    pub const fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The stored values of a row.
+    ///
+    /// # Panics
+    /// When there is no such row, like a slice.
+    pub fn row(&self, ordinal: usize) -> &[f16] {
+        &self.values[ordinal * self.dimension..(ordinal + 1) * self.dimension]
+    }
+
+    /// A row as an f32 vector of length 1, ready to be a query.
+    ///
+    /// # Panics
+    /// When there is no such row, like a slice.
+    pub fn unit_row(&self, ordinal: usize) -> Vec<f32> {
+        let mut row = vec![0.0; self.dimension];
+        self.unit_row_into(ordinal, &mut row);
+        row
+    }
+
+    pub(crate) fn unit_row_into(&self, ordinal: usize, into: &mut [f32]) {
+        self.row(ordinal).convert_to_f32_slice(into);
+        let scale = self.scales[ordinal];
+        for value in into {
+            *value *= scale;
+        }
+    }
+
+    /// Cosine distance of two rows, 0 to 2, the same in both orders.
+    ///
+    /// # Panics
+    /// When there is no such row, like a slice.
+    pub fn distance(&self, a: usize, b: usize) -> f32 {
+        if a == b {
+            return 0.0;
+        }
+        // A fixed order, because converting one side and scaling the other would round differently.
+        let (a, b) = (a.min(b), a.max(b));
+        self.distance_to(b, &self.unit_row(a))
+    }
+
+    /// Cosine distance of a row to a unit vector of the same dimension.
+    pub(crate) fn distance_to(&self, ordinal: usize, unit: &[f32]) -> f32 {
+        from_cosine(dot_half(unit, self.row(ordinal)) * self.scales[ordinal])
+    }
+
+    /// All rows as little-endian bytes, for the generation file.
+    pub(crate) fn extend_le_bytes(&self, into: &mut Vec<u8>) {
+        for value in &self.values {
+            into.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes_in_memory(&self) -> usize {
+        self.values.capacity() * size_of::<f16>() + self.scales.capacity() * size_of::<f32>()
+    }
+}
+
+/// Checks a row and gives 1 / its length.
+fn unit_scale(dimension: usize, row: &[f16]) -> Result<f32, VectorError> {
+    if row.len() != dimension {
+        return Err(VectorError::Dimension {
+            expected: dimension,
+            found: row.len(),
+        });
+    }
+    if let Some(place) = row.iter().position(|value| !value.is_finite()) {
+        return Err(VectorError::NotFinite(place));
+    }
+    let length = row
+        .iter()
+        .map(|value| value.to_f64().powi(2))
+        .sum::<f64>()
+        .sqrt();
+    if (length - 1.0).abs() > UNIT_TOLERANCE {
+        return Err(VectorError::NotUnit(length as f32));
+    }
+    Ok((1.0 / length) as f32)
+}
+
+/// The stored form of an embedding: little-endian half-precision values, two bytes each.
+pub fn encode_vector(embedding: &Embedding) -> Vec<u8> {
+    embedding
+        .as_slice()
+        .iter()
+        .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+        .collect()
+}
+
+/// Reads the stored form of an embedding of any dimension; the result is normalised again.
+///
+/// # Errors
+/// An odd number of bytes, none at all, a value that is not finite, or a length that is not 1 within 1e-3.
+pub fn decode_vector(bytes: &[u8]) -> Result<Embedding, VectorError> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    if !rest.is_empty() || pairs.is_empty() {
+        return Err(VectorError::Bytes(bytes.len()));
+    }
+    let row: Vec<f16> = pairs.iter().map(|pair| f16::from_le_bytes(*pair)).collect();
+    unit_scale(row.len(), &row)?;
+    Embedding::new(row.iter().map(|value| value.to_f32()).collect())
+        .map_err(|_| VectorError::NotUnit(0.0))
+}
+
+/// A query as a unit vector.
+pub(crate) fn unit_query(query: &[f32], dimension: usize) -> Result<Vec<f32>, IndexError> {
+    if query.len() != dimension {
+        return Err(IndexError::QueryDimension {
+            expected: dimension,
+            found: query.len(),
+        });
+    }
+    let length = query
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    if !length.is_finite() || length < 1e-12 {
+        return Err(IndexError::QueryValues);
+    }
+    Ok(query
+        .iter()
+        .map(|value| (f64::from(*value) / length) as f32)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedding(values: &[f32]) -> Embedding {
+        Embedding::new(values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn stored_bytes_round_trip() {
+        let one = embedding(&[0.3, -0.4, 0.5]);
+        let bytes = encode_vector(&one);
+        assert_eq!(bytes.len(), 6);
+        let block = VectorBlock::from_le_rows(3, [bytes.as_slice()]).unwrap();
+        assert_eq!(
+            block,
+            VectorBlock::from_embeddings(std::slice::from_ref(&one)).unwrap()
+        );
+        assert!(one.cosine_distance(&decode_vector(&bytes).unwrap()) < 1e-6);
+        assert_eq!(block.distance(0, 0), 0.0);
+    }
+
+    #[test]
+    fn rows_that_are_no_unit_vectors_are_refused() {
+        let row = |values: &[f32]| {
+            values
+                .iter()
+                .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
+        let refused =
+            |bytes: &[u8]| match VectorBlock::from_le_rows(2, [row(&[1.0, 0.0]).as_slice(), bytes])
+            {
+                Err(IndexError::Row { row: 1, source }) => source,
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(refused(&row(&[0.0, 0.0])), VectorError::NotUnit(0.0));
+        assert!(matches!(
+            refused(&row(&[1.0, 0.1])),
+            VectorError::NotUnit(_)
+        ));
+        assert_eq!(refused(&row(&[f32::NAN, 0.0])), VectorError::NotFinite(0));
+        assert_eq!(
+            refused(&row(&[0.0, f32::INFINITY])),
+            VectorError::NotFinite(1)
+        );
+        assert_eq!(
+            refused(&row(&[1.0])),
+            VectorError::Dimension {
+                expected: 2,
+                found: 1
+            }
+        );
+        assert_eq!(refused(&[0, 0, 0]), VectorError::Bytes(3));
+        assert!(VectorBlock::from_le_bytes(2, &[0; 5]).is_err());
+        assert!(VectorBlock::empty(0).is_err());
+        assert!(
+            VectorBlock::from_embeddings(&[embedding(&[1.0]), embedding(&[1.0, 1.0])]).is_err()
+        );
+    }
+
+    #[test]
+    fn queries_are_normalised_or_refused() {
+        assert_eq!(unit_query(&[3.0, 4.0], 2).unwrap(), [0.6, 0.8]);
+        assert_eq!(unit_query(&[0.0, 0.0], 2), Err(IndexError::QueryValues));
+        assert_eq!(
+            unit_query(&[f32::NAN, 0.0], 2),
+            Err(IndexError::QueryValues)
+        );
+        assert_eq!(
+            unit_query(&[1.0], 2),
+            Err(IndexError::QueryDimension {
+                expected: 2,
+                found: 1
+            })
+        );
+    }
+}
