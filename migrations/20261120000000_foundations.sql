@@ -130,6 +130,8 @@ create table source_items (
     file_name text not null,
     -- Path inside the source, as shown.
     original_uri text not null,
+    -- Where the file stays, when originals are not copied (serve_mode reduce_disk_space).
+    source_path text,
     state text not null default 'pending' check (state in ('pending', 'done', 'rejected')),
     reason text,
     detail text,
@@ -296,6 +298,7 @@ create table job_states (
     job_id uuid primary key references jobs (id) on delete cascade,
     state text not null default 'queued' check (state in ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     phase text not null,
+    -- Of the present phase.
     units_total bigint not null default 0,
     units_done bigint not null default 0,
     error_message text,
@@ -318,10 +321,15 @@ create table job_chunks (
     attempt integer not null default 0,
     lease_token bigint not null default 0,
     lease_expires_at timestamptz,
+    -- How often a lease ran out on this chunk: its worker was ended, or got stuck.
+    expiries integer not null default 0,
+    -- Cut out of a chunk that failed as a whole; one of its units is to blame.
+    is_suspect boolean not null default false,
     worker text,
     error_message text,
     check (first_unit <= end_unit),
     unique (job_id, phase, first_unit)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
-create index job_chunks_claim_idx on job_chunks (run_at) where state in ('ready', 'running');
-create index job_chunks_job_idx on job_chunks (job_id, phase, state);
+-- A claim walks the open chunks of a live job by age; those of finished jobs are deleted.
+create index job_chunks_claim_idx on job_chunks (job_id, id) where state in ('ready', 'running');
+create index job_chunks_leases_idx on job_chunks (lease_expires_at) where state = 'running';

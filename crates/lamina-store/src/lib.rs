@@ -1,1 +1,43 @@
-//! Placeholder crate header.
+//! What Lamina remembers: Postgres repositories, migrations, secrets at rest and the blob store.
+//!
+//! Owns every SQL statement about users, datasets, contents, media, outputs and generations, and every byte of the blob
+//! directory. Must not know HTTP, models, decoding or how jobs are claimed (the `lamina-jobs` crate has its own tables).
+//!
+//! How one request flows through: the caller takes a connection or a transaction from the pool, asks
+//! [`datasets::access`] for the right to a dataset, and passes the same executor to functions of the other modules. Each
+//! function runs as few statements as it can and never holds a transaction of its own, so callers choose what is atomic.
+//! Values that come out of a row are typed and valid; a row that is not is [`StoreError::Database`] of class internal.
+
+pub mod anchors;
+pub mod annotations;
+mod blob;
+mod columns;
+pub mod contents;
+mod database;
+pub mod datasets;
+pub mod enrichment;
+mod error;
+mod failpoints;
+pub mod generations;
+pub mod keys;
+pub mod measures;
+pub mod media;
+pub mod outputs;
+
+mod secrets;
+pub mod shares;
+pub mod source_items;
+pub mod spaces;
+mod sqlstate;
+pub mod uploads;
+pub mod users;
+
+pub use blob::{BlobOptions, BlobStore, StoredBlob};
+pub use database::{DatabaseOptions, MIGRATOR, connect, migrate};
+pub use error::{BlobError, ErrorClass, StoreError};
+pub use failpoints::FAIL_POINTS;
+pub use secrets::{LinkKey, SealedSecret, Secret, Secrets, SecretsError};
+pub use users::{Principal, Role};
+
+/// Re-exported so that callers name the same version of the database library.
+pub use sqlx;

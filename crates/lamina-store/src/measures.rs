@@ -1,0 +1,136 @@
+//! Pixel measures of contents (blur, dark, bright); definitions are in `lamina-media`.
+
+use lamina_types::DatasetId;
+use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
+
+use crate::{StoreError, columns};
+
+/// Measures of one content.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ContentMeasures {
+    /// Version of the definitions.
+    pub version: i32,
+    /// Focus measure, 0 and up, unitless.
+    pub sharpness: f32,
+    /// Low luma percentile, 0..=1.
+    pub luma_low: f32,
+    /// High luma percentile, 0..=1.
+    pub luma_high: f32,
+    /// How surely the picture is blurred, 0..=1.
+    pub blur_confidence: f32,
+    /// How surely it is too dark, 0..=1.
+    pub dark_confidence: f32,
+    /// How surely it is overexposed, 0..=1.
+    pub bright_confidence: f32,
+    /// Whether the file ended before the picture did.
+    pub is_truncated: bool,
+}
+
+impl ContentMeasures {
+    const fn values(&self) -> [f32; 6] {
+        [
+            self.sharpness,
+            self.luma_low,
+            self.luma_high,
+            self.blur_confidence,
+            self.dark_confidence,
+            self.bright_confidence,
+        ]
+    }
+}
+
+impl FromRow<'_, PgRow> for ContentMeasures {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            version: row.try_get("version")?,
+            sharpness: row.try_get("sharpness")?,
+            luma_low: row.try_get("luma_low")?,
+            luma_high: row.try_get("luma_high")?,
+            blur_confidence: row.try_get("blur_confidence")?,
+            dark_confidence: row.try_get("dark_confidence")?,
+            bright_confidence: row.try_get("bright_confidence")?,
+            is_truncated: row.try_get("is_truncated")?,
+        })
+    }
+}
+
+/// Stores measures by content id; those of another version are replaced.
+///
+/// # Errors
+/// Not finite; invalid input for confidences outside 0..=1.
+pub async fn put(
+    ex: impl PgExecutor<'_>,
+    measures: &[(i64, ContentMeasures)],
+) -> Result<(), StoreError> {
+    if measures
+        .iter()
+        .any(|(_, measured)| measured.values().iter().any(|value| !value.is_finite()))
+    {
+        return Err(StoreError::NotFinite("a pixel measure"));
+    }
+    let mut rows: Vec<&(i64, ContentMeasures)> = measures.iter().collect();
+    rows.sort_by_key(|(id, _)| *id);
+    rows.dedup_by_key(|(id, _)| *id);
+    let column = |pick: fn(&ContentMeasures) -> f32| -> Vec<f32> {
+        rows.iter().map(|(_, row)| pick(row)).collect()
+    };
+    let sql = "insert into content_measures (content_id, version, sharpness, luma_low, luma_high, blur_confidence, \
+               dark_confidence, bright_confidence, is_truncated) \
+               select * from unnest($1::bigint[], $2::integer[], $3::real[], $4::real[], $5::real[], $6::real[], $7::real[], \
+               $8::real[], $9::boolean[]) \
+               on conflict (content_id) do update set version = excluded.version, sharpness = excluded.sharpness, \
+               luma_low = excluded.luma_low, luma_high = excluded.luma_high, blur_confidence = excluded.blur_confidence, \
+               dark_confidence = excluded.dark_confidence, bright_confidence = excluded.bright_confidence, \
+               is_truncated = excluded.is_truncated where content_measures.version <> excluded.version";
+    sqlx::query(sql)
+        .bind(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, row)| row.version).collect::<Vec<_>>())
+        .bind(column(|row| row.sharpness))
+        .bind(column(|row| row.luma_low))
+        .bind(column(|row| row.luma_high))
+        .bind(column(|row| row.blur_confidence))
+        .bind(column(|row| row.dark_confidence))
+        .bind(column(|row| row.bright_confidence))
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.is_truncated)
+                .collect::<Vec<_>>(),
+        )
+        .execute(ex)
+        .await?;
+    Ok(())
+}
+
+/// One media item's measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MediaMeasures {
+    /// Which media item.
+    pub ordinal: u32,
+    /// Of its content.
+    pub measures: ContentMeasures,
+}
+
+impl FromRow<'_, PgRow> for MediaMeasures {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            ordinal: columns::unsigned(row, "ordinal")?,
+            measures: ContentMeasures::from_row(row)?,
+        })
+    }
+}
+
+/// Measures of a dataset's media in ordinal order; media without measures are left out.
+///
+/// # Errors
+/// The database.
+pub async fn of_dataset(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+) -> Result<Vec<MediaMeasures>, StoreError> {
+    let sql = "select m.ordinal, c.* from media m join content_measures c on c.content_id = m.content_id \
+               where m.dataset_id = $1 order by m.ordinal";
+    Ok(sqlx::query_as(sql)
+        .bind(dataset.as_uuid())
+        .fetch_all(ex)
+        .await?)
+}
