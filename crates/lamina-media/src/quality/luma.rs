@@ -1,0 +1,155 @@
+//! Luma planes: the grey picture that the measures look at.
+
+use crate::Picture;
+
+/// A grey picture, 0..255.
+pub(super) struct Luma {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) values: Vec<f32>,
+}
+
+impl Luma {
+    /// The luma of `picture`, area-averaged so that its longest side is `longest` at most. Never enlarged.
+    pub(super) fn of(picture: &Picture, longest: u32) -> Self {
+        let (width, height) = picture.pixel_size();
+        let side = width.max(height);
+        let factor = (side / longest).max(1) as usize;
+        let whole = Self::reduced(picture, factor);
+        let fit = |length: usize| (length * longest as usize).div_ceil(side as usize).max(1);
+        if side <= longest {
+            return whole;
+        }
+        whole.averaged(fit(width as usize), fit(height as usize))
+    }
+
+    /// BT.601 luma, as JPEG has it, averaged over squares of `factor`; a rest at the right and bottom is averaged alone.
+    fn reduced(picture: &Picture, factor: usize) -> Self {
+        let (from_width, from_height) = picture.pixel_size();
+        let (from_width, from_height) = (from_width as usize, from_height as usize);
+        let (width, height) = (from_width.div_ceil(factor), from_height.div_ceil(factor));
+        let mut values = Vec::with_capacity(width * height);
+        let mut sums = vec![0_u32; width];
+        for band in picture.pixels().chunks(from_width * 3 * factor) {
+            sums.fill(0);
+            let rows = band.len() / (from_width * 3);
+            for row in band.chunks_exact(from_width * 3) {
+                let pixels = row.as_chunks::<3>().0;
+                for (sum, group) in sums.iter_mut().zip(pixels.chunks(factor)) {
+                    *sum += group.iter().map(luma).sum::<u32>();
+                }
+            }
+            values.extend(sums.iter().enumerate().map(|(column, sum)| {
+                let columns = factor.min(from_width - column * factor);
+                *sum as f32 / (256 * rows * columns) as f32
+            }));
+        }
+        Self {
+            width,
+            height,
+            values,
+        }
+    }
+
+    /// Exact area average at another, smaller size.
+    fn averaged(&self, width: usize, height: usize) -> Self {
+        let across: Vec<Span> = spans(self.width, width);
+        let narrow: Vec<f32> = self
+            .values
+            .chunks_exact(self.width)
+            .flat_map(|row| across.iter().map(|span| span.average(|at| row[at])))
+            .collect();
+        let mut values = Vec::with_capacity(width * height);
+        for span in spans(self.height, height) {
+            values.extend((0..width).map(|column| span.average(|at| narrow[at * width + column])));
+        }
+        Self {
+            width,
+            height,
+            values,
+        }
+    }
+}
+
+/// 256 times the luma of a pixel.
+fn luma([r, g, b]: &[u8; 3]) -> u32 {
+    77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)
+}
+
+/// The stretch of old samples that one new sample covers.
+struct Span {
+    first: usize,
+    last: usize,
+    first_weight: f32,
+    last_weight: f32,
+    total: f32,
+}
+
+impl Span {
+    fn average(&self, value: impl Fn(usize) -> f32) -> f32 {
+        if self.first == self.last {
+            return value(self.first);
+        }
+        let inner: f32 = (self.first + 1..self.last).map(&value).sum();
+        (value(self.first) * self.first_weight + inner + value(self.last) * self.last_weight)
+            / self.total
+    }
+}
+
+fn spans(from: usize, to: usize) -> Vec<Span> {
+    let step = from as f32 / to as f32;
+    (0..to)
+        .map(|index| {
+            let (start, end) = (
+                index as f32 * step,
+                ((index + 1) as f32 * step).min(from as f32),
+            );
+            let first = (start as usize).min(from - 1);
+            let last = ((end.ceil() as usize).max(first + 1) - 1).min(from - 1);
+            let (first_weight, last_weight) = ((first + 1) as f32 - start, end - last as f32);
+            let inner = last.saturating_sub(first + 1) as f32;
+            Span {
+                first,
+                last,
+                first_weight,
+                last_weight,
+                total: first_weight + inner + last_weight,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PictureFormat;
+
+    fn grey(width: u32, height: u32, value: impl Fn(u32, u32) -> u8) -> Picture {
+        let rgb = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x, y)))
+            .flat_map(|(x, y)| [value(x, y); 3])
+            .collect();
+        Picture::from_rgb(PictureFormat::Png, width, height, rgb).unwrap()
+    }
+
+    #[test]
+    fn reduction_keeps_the_mean() {
+        let picture = grey(700, 333, |x, y| ((x * 7 + y * 13) % 256) as u8);
+        let mean = |luma: &Luma| {
+            luma.values.iter().map(|v| f64::from(*v)).sum::<f64>() / luma.values.len() as f64
+        };
+        let full = Luma::of(&picture, 4096);
+        for longest in [512, 256, 100] {
+            let small = Luma::of(&picture, longest);
+            assert_eq!(small.width, longest as usize);
+            assert!((mean(&small) - mean(&full)).abs() < 0.6, "{longest}");
+        }
+    }
+
+    #[test]
+    fn small_pictures_are_not_enlarged() {
+        let luma = Luma::of(&grey(5, 3, |_, _| 9), 256);
+        assert_eq!((luma.width, luma.height), (5, 3));
+        assert!(luma.values.iter().all(|value| (value - 9.0).abs() < 0.01));
+    }
+}

