@@ -226,11 +226,14 @@ impl Roots {
     /// no link is ever followed below a root.
     pub(super) fn locate(&self, path: &Path) -> Option<Located<'_>> {
         let path = plain(path)?;
-        let below = |root| path.strip_prefix(root).ok();
-        let (root, rest) = self
+        let ways = self
             .0
             .iter()
-            .find_map(|root| root.names.iter().find_map(below).map(|rest| (root, rest)))?;
+            .flat_map(|root| root.names.iter().map(move |name| (root, name)));
+        // The root nearest to the file, should roots lie in each other.
+        let (root, rest) = ways
+            .filter_map(|(root, name)| Some((root, path.strip_prefix(name).ok()?)))
+            .min_by_key(|(_, rest)| rest.components().count())?;
         let parts = rest
             .components()
             .map(|part| part.as_os_str().as_bytes().to_vec())

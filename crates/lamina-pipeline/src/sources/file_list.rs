@@ -110,7 +110,12 @@ impl FileListSource {
     fn judge(&self, entry: &[u8]) -> (String, Option<Rejection>) {
         match below::plain(&self.folder.join(OsStr::from_bytes(entry))) {
             Some(path) => {
-                let rejection = if self.roots.locate(&path).is_some() {
+                let rejection = if is_address(entry) {
+                    Some(Rejection::new(
+                        RejectReason::Unreadable,
+                        "it is an address, and lists are read for files only",
+                    ))
+                } else if self.roots.locate(&path).is_some() {
                     None
                 } else {
                     Some(outside())
@@ -121,6 +126,11 @@ impl FileListSource {
             None => (keys::encode(entry), Some(outside())),
         }
     }
+}
+
+/// Lists made for other tools name files by addresses; taken as paths, those would only be files that are missing.
+fn is_address(entry: &[u8]) -> bool {
+    entry.windows(3).any(|three| three == b"://")
 }
 
 fn outside() -> Rejection {

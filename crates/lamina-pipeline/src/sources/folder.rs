@@ -22,6 +22,7 @@ use super::{Fetched, ListedItem, MediaSource, SourceLimits, Visit, keys, names};
 /// * A folder that cannot be read is one rejected item.
 #[derive(Debug)]
 pub struct FolderSource {
+    /// Absolute, without `..`.
     path: PathBuf,
     folder: OwnedFd,
     limits: SourceLimits,
@@ -43,16 +44,72 @@ impl FolderSource {
     ) -> Result<Self, SourceError> {
         let folder = Roots::open(roots)?.open_folder(path)?;
         Ok(Self {
-            path: path.to_owned(),
+            path: below::plain(path).ok_or(SourceError::OutsideRoots)?,
             folder,
             limits,
         })
+    }
+
+    fn open_root(&self) -> Result<Level, SourceError> {
+        let folder = below::open_folder_in(self.folder.as_fd(), b".");
+        let opened = folder
+            .map_err(NoLevel::from)
+            .and_then(|f| read_level(f, 0, self.limits.max_files));
+        opened.map_err(|failure| match failure {
+            NoLevel::TooManyNames => self.too_many_files(),
+            NoLevel::NotOpened(NotOpened::Denied) => SourceError::Denied,
+            NoLevel::NotOpened(NotOpened::Io(error)) => SourceError::Io(error),
+            NoLevel::NotOpened(
+                NotOpened::Way | NotOpened::Kind(_) | NotOpened::Name | NotOpened::Missing,
+            ) => SourceError::NotFound,
+        })
+    }
+
+    /// Opens a folder of the walk. Outer error: the listing cannot go on, or it would be wrong. Inner: this folder
+    /// alone is rejected.
+    fn open_level(
+        &self,
+        parent: &Level,
+        name: &[u8],
+        path_length: usize,
+    ) -> Result<Result<Level, Rejection>, SourceError> {
+        let folder = below::open_folder_in(parent.folder.as_fd(), name);
+        let opened = folder
+            .map_err(NoLevel::from)
+            .and_then(|f| read_level(f, path_length, self.limits.max_files));
+        match opened {
+            Ok(level) => Ok(Ok(level)),
+            Err(NoLevel::TooManyNames) => Err(self.too_many_files()),
+            Err(NoLevel::NotOpened(failure)) => match FetchError::from(failure) {
+                FetchError::Rejected(rejection) => Ok(Err(rejection)),
+                FetchError::Io(error) => Err(SourceError::Io(error)),
+            },
+        }
+    }
+
+    fn too_many_files(&self) -> SourceError {
+        SourceError::TooManyFiles {
+            limit: self.limits.max_files,
+        }
+    }
+}
+
+/// Why the names in a folder are not known.
+enum NoLevel {
+    NotOpened(NotOpened),
+    /// This folder alone holds more than a whole source may.
+    TooManyNames,
+}
+
+impl<E: Into<NotOpened>> From<E> for NoLevel {
+    fn from(failure: E) -> Self {
+        Self::NotOpened(failure.into())
     }
 }
 
 /// The names in a folder, in the order that makes whole paths come out by their bytes: a folder sorts as its name with
 /// the `/` that will follow it.
-fn read_level(folder: OwnedFd, path_length: usize) -> Result<Level, NotOpened> {
+fn read_level(folder: OwnedFd, path_length: usize, max_names: u64) -> Result<Level, NoLevel> {
     let mut found = Vec::new();
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
@@ -67,6 +124,9 @@ fn read_level(folder: OwnedFd, path_length: usize) -> Result<Level, NotOpened> {
                 Err(NotOpened::Missing) => continue,
                 asked => asked?,
             };
+        }
+        if found.len() as u64 >= max_names {
+            return Err(NoLevel::TooManyNames);
         }
         found.push((name.to_vec(), kind));
     }
@@ -96,9 +156,7 @@ impl MediaSource for FolderSource {
         each: &mut dyn FnMut(ListedItem) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
         let mut visit = Visit::new(&self.limits, stop, each);
-        let root = below::open_folder_in(self.folder.as_fd(), b".")
-            .and_then(|folder| read_level(folder, 0));
-        let mut levels = vec![root.map_err(root_error)?];
+        let mut levels = vec![self.open_root()?];
         let mut path = Vec::new();
         loop {
             let depth = levels.len();
@@ -122,7 +180,7 @@ impl MediaSource for FolderSource {
                             "it is a folder within too many folders",
                         ))
                     } else {
-                        open_level(level, &name, path.len() + 1)?
+                        self.open_level(level, &name, path.len() + 1)?
                     };
                     match opened {
                         Ok(level) => {
@@ -154,31 +212,5 @@ impl MediaSource for FolderSource {
             bytes,
             path: Some(self.path.join(OsStr::from_bytes(&relative))),
         })
-    }
-}
-
-/// Opens a folder of the walk. Outer error: the storage failed and the listing would be wrong. Inner: this folder alone
-/// is rejected.
-fn open_level(
-    parent: &Level,
-    name: &[u8],
-    path_length: usize,
-) -> Result<Result<Level, Rejection>, SourceError> {
-    let opened = below::open_folder_in(parent.folder.as_fd(), name)
-        .and_then(|folder| read_level(folder, path_length));
-    match opened.map_err(FetchError::from) {
-        Ok(level) => Ok(Ok(level)),
-        Err(FetchError::Rejected(rejection)) => Ok(Err(rejection)),
-        Err(FetchError::Io(error)) => Err(SourceError::Io(error)),
-    }
-}
-
-fn root_error(failure: NotOpened) -> SourceError {
-    match failure {
-        NotOpened::Denied => SourceError::Denied,
-        NotOpened::Io(error) => SourceError::Io(error),
-        NotOpened::Way | NotOpened::Kind(_) | NotOpened::Name | NotOpened::Missing => {
-            SourceError::NotFound
-        }
     }
 }

@@ -125,9 +125,10 @@ fn reject(entry: &mut Entry, reason: RejectReason, detail: &str) {
         .get_or_insert_with(|| Rejection::new(reason, detail));
 }
 
+/// An entry with bytes is never a folder, whatever it says: passing over it would hide them.
 fn is_folder(found: &ZipFileEntry<'_>) -> bool {
-    let ends_as_folder = matches!(found.name_raw().last(), Some(b'/' | b'\\'));
-    ends_as_folder && found.size() == 0 || unix_type(found) == Some(FileType::Directory)
+    let named_as_folder = matches!(found.name_raw().last(), Some(b'/' | b'\\'));
+    found.size() == 0 && (named_as_folder || unix_type(found) == Some(FileType::Directory))
 }
 
 /// What kind of file an entry says it is; `None` if it does not say. Asked whichever system claims to have made the

@@ -66,11 +66,14 @@ impl ArchiveSource {
     }
 }
 
+/// Whether a listing passes over the entry. A name that leaves the archive never hides: its `..` begins with a dot.
 fn is_skipped(name: &str) -> bool {
-    names::is_annotation_file(name.as_bytes())
-        || name
-            .split('/')
-            .any(|part| names::is_left_out(part.as_bytes()))
+    entry_names::inside(name).is_some_and(|name| {
+        names::is_annotation_file(name.as_bytes())
+            || name
+                .split('/')
+                .any(|part| names::is_left_out(part.as_bytes()))
+    })
 }
 
 /// The place makes it unique, as names may repeat; the name makes sure that a key is not used on another archive.
