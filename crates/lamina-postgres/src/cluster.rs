@@ -231,6 +231,12 @@ impl Drop for PrivateCluster {
     }
 }
 
+/// The process that owns the private cluster of this data directory at this moment, if any does: a Lamina that is running.
+/// Changes nothing and never waits.
+pub fn current_owner(data_dir: &Path) -> Option<u32> {
+    lock::current_owner(&Layout::lock_of(data_dir))
+}
+
 /// Percent-encodes everything that has a meaning in the query part of a URL.
 fn percent_encoded(path: &Path) -> String {
     let mut text = String::new();

@@ -72,7 +72,12 @@ impl Layout {
     }
 
     pub(crate) fn owner_lock(&self) -> PathBuf {
-        self.root.join("owner.lock")
+        Self::lock_of(&self.data_dir)
+    }
+
+    /// The owner's lock file of any data directory, prepared or not.
+    pub(crate) fn lock_of(data_dir: &Path) -> PathBuf {
+        data_dir.join("postgres").join("owner.lock")
     }
 
     pub(crate) fn users_lock(&self) -> PathBuf {

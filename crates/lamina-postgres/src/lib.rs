@@ -33,6 +33,6 @@ mod sys;
 mod wire;
 
 pub use binaries::{Binaries, find_binaries};
-pub use cluster::{ClusterOptions, PrivateCluster};
+pub use cluster::{ClusterOptions, PrivateCluster, current_owner};
 pub use error::{PostgresError, WireError};
 pub use supervisor::Health;

@@ -40,6 +40,15 @@ pub(crate) fn owner(path: &Path) -> Option<u32> {
     fs_err::read_to_string(path).ok()?.trim().parse().ok()
 }
 
+/// The process that holds the owner's lock now. A shared lock is asked for, and only for the moment of the question.
+pub(crate) fn current_owner(path: &Path) -> Option<u32> {
+    let file = File::open(path).ok()?;
+    match file.file().try_lock_shared() {
+        Err(TryLockError::WouldBlock) => owner(path),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// Marks this process as a user of somebody else's cluster; waits while the owner is ending it.
 pub(crate) fn join_users(path: &Path, deadline: Instant) -> io::Result<Option<HeldLock>> {
     let file = open(path)?;

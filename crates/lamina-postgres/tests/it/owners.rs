@@ -1,6 +1,6 @@
 //! Who owns the cluster, and what the others do.
 
-use lamina_postgres::{Health, PostgresError, PrivateCluster};
+use lamina_postgres::{Health, PostgresError, PrivateCluster, current_owner};
 
 use crate::support::{
     OWNER_VARIABLE, OtherProcess, be_the_other_process, durable, is_alive, options, query,
@@ -53,12 +53,14 @@ fn a_first_start_makes_a_private_cluster_and_a_second_one_keeps_it() {
 fn a_second_owner_is_refused_with_the_first_ones_process_id() {
     let data = tempfile::tempdir().unwrap();
     let first = OtherProcess::begin(data.path(), "start");
+    assert!(current_owner(data.path()).is_some());
     let refused = PrivateCluster::start(&options(data.path())).unwrap_err();
     assert!(
         matches!(refused, PostgresError::InUse { pid: Some(_), .. }),
         "{refused}"
     );
     first.finish();
+    assert_eq!(current_owner(data.path()), None);
 }
 
 #[test]

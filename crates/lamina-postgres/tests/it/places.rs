@@ -45,7 +45,7 @@ fn a_path_with_odd_characters_works() {
 fn below_a_private_directory_it_starts_restarts_and_keeps_its_data() {
     let data = tempfile::tempdir().unwrap();
     let inside = data.path().join("private/data");
-    std::fs::create_dir_all(&inside).unwrap();
+    fs_err::create_dir_all(&inside).unwrap();
     std::fs::set_permissions(data.path().join("private"), Permissions::from_mode(0o700)).unwrap();
     let cluster = PrivateCluster::start(&durable(&inside)).unwrap();
     assert_eq!(write_and_count(cluster.socket_dir()), 1);
@@ -71,7 +71,7 @@ fn below_a_private_directory_it_starts_restarts_and_keeps_its_data() {
 fn a_cluster_of_another_version_is_refused_with_the_version_it_needs() {
     let data = tempfile::tempdir().unwrap();
     PrivateCluster::start(&options(data.path())).unwrap().stop();
-    std::fs::write(data.path().join("postgres/data/PG_VERSION"), "9\n").unwrap();
+    fs_err::write(data.path().join("postgres/data/PG_VERSION"), "9\n").unwrap();
     let refused = PrivateCluster::start(&options(data.path())).unwrap_err();
     assert!(
         matches!(

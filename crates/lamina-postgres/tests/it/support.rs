@@ -86,7 +86,7 @@ pub fn write_and_count(socket_dir: &Path) -> usize {
 }
 
 pub fn server_pid(data_dir: &Path) -> Option<i32> {
-    std::fs::read_to_string(data_dir.join("postgres/data/postmaster.pid"))
+    fs_err::read_to_string(data_dir.join("postgres/data/postmaster.pid"))
         .ok()?
         .lines()
         .next()?
@@ -97,7 +97,7 @@ pub fn server_pid(data_dir: &Path) -> Option<i32> {
 
 pub fn is_alive(pid: i32) -> bool {
     // A zombie is dead; only its parent has not looked yet.
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+    fs_err::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         stat.rsplit_once(')')
             .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
     })

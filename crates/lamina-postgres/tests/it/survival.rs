@@ -67,8 +67,8 @@ fn a_killed_child_of_the_server_is_the_servers_own_affair() {
 fn an_interrupted_first_start_repairs_itself() {
     let data = tempfile::tempdir().unwrap();
     let half_made = data.path().join("postgres/data.init.77/base");
-    std::fs::create_dir_all(&half_made).unwrap();
-    std::fs::write(half_made.join("1"), "half a file").unwrap();
+    fs_err::create_dir_all(&half_made).unwrap();
+    fs_err::write(half_made.join("1"), "half a file").unwrap();
     let cluster = PrivateCluster::start(&options(data.path())).unwrap();
     assert_eq!(write_and_count(cluster.socket_dir()), 1);
     assert!(!data.path().join("postgres/data.init.77").exists());
@@ -116,7 +116,7 @@ fn a_pid_file_that_names_another_program_is_stale() {
         std::process::id(),
         data.path().join("postgres/data").display()
     );
-    std::fs::write(data.path().join("postgres/data/postmaster.pid"), text).unwrap();
+    fs_err::write(data.path().join("postgres/data/postmaster.pid"), text).unwrap();
     let cluster = PrivateCluster::start(&options(data.path())).unwrap();
     assert_eq!(write_and_count(cluster.socket_dir()), 1);
 }
@@ -157,7 +157,7 @@ fn start_without_owner(data_dir: &Path) -> i32 {
     let pid = i32::try_from(child.id()).unwrap();
     wait_for("the server without an owner", || {
         assert_eq!(child.try_wait().unwrap(), None);
-        let ready = std::fs::read_to_string(data.join("postmaster.pid"))
+        let ready = fs_err::read_to_string(data.join("postmaster.pid"))
             .is_ok_and(|text| text.contains("ready"));
         ready.then_some(())
     });
