@@ -1,5 +1,7 @@
 //! Pixel measures of contents (blur, dark, bright); definitions are in `lamina-media`.
 
+use std::collections::HashMap;
+
 use lamina_types::DatasetId;
 use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 
@@ -133,4 +135,19 @@ pub async fn of_dataset(
         .bind(dataset.as_uuid())
         .fetch_all(ex)
         .await?)
+}
+
+/// Measures by content id; contents without any are left out.
+///
+/// # Errors
+/// The database.
+pub async fn of_contents(
+    ex: impl PgExecutor<'_>,
+    contents: &[i64],
+) -> Result<HashMap<i64, ContentMeasures>, StoreError> {
+    let sql = "select * from content_measures where content_id = any($1)";
+    let rows = sqlx::query(sql).bind(contents).fetch_all(ex).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("content_id")?, ContentMeasures::from_row(row)?)))
+        .collect()
 }

@@ -3,22 +3,29 @@
 
 use crate::ErrorClass;
 
-/// The class of a driver error.
+/// The class of a driver error. Written as a chain, not a `match`: the driver may add kinds, and a new kind is "internal".
 pub(crate) fn class_of(error: &sqlx::Error) -> ErrorClass {
-    match error {
-        sqlx::Error::Database(database) => database
+    use sqlx::Error::{
+        BeginFailed, Encode, Io, PoolClosed, PoolTimedOut, Protocol, RowNotFound, Tls,
+        WorkerCrashed,
+    };
+    if let Some(database) = error.as_database_error() {
+        database
             .code()
-            .map_or(ErrorClass::Internal, |code| class_of_code(&code)),
-        sqlx::Error::RowNotFound => ErrorClass::NotFound,
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Io(_) => ErrorClass::Unavailable,
+            .map_or(ErrorClass::Internal, |code| class_of_code(&code))
+    } else if matches!(error, RowNotFound) {
+        ErrorClass::NotFound
+    } else if matches!(error, Encode(_)) {
+        // A value beyond its type is refused by the driver before it is sent.
+        ErrorClass::InvalidInput
+    } else if matches!(
+        error,
+        PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed | Io(_) | Tls(_) | Protocol(_)
+    ) {
         // The driver reports a connection that broke in the middle of a message as a protocol error.
-        sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => ErrorClass::Unavailable,
-        // A NUL in a text or a value beyond its type is refused by the driver before it is sent.
-        sqlx::Error::Encode(_) => ErrorClass::InvalidInput,
-        _ => ErrorClass::Internal,
+        ErrorClass::Unavailable
+    } else {
+        ErrorClass::Internal
     }
 }
 

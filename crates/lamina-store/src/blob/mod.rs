@@ -274,9 +274,10 @@ impl BlobStore {
 
 /// What a driver error means.
 fn failed(key: &str, error: object_store::Error) -> BlobError {
-    match error {
-        object_store::Error::NotFound { .. } => BlobError::NotFound(key.to_owned()),
-        other => space::or_full_disk(key, Box::new(other)),
+    if matches!(error, object_store::Error::NotFound { .. }) {
+        BlobError::NotFound(key.to_owned())
+    } else {
+        space::or_full_disk(key, Box::new(error))
     }
 }
 
