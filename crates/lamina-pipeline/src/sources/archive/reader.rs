@@ -15,7 +15,7 @@ pub(super) struct Windowed<'a> {
 }
 
 impl<'a> Windowed<'a> {
-    const WINDOW_BYTES: usize = 64 << 10;
+    const WINDOW_BYTES: usize = 16 << 10;
 
     pub(super) fn new(file: &'a File, length: u64) -> Self {
         Self {

@@ -204,6 +204,24 @@ fn entries_that_lie_about_their_size() {
         good().with(|e| e.header_start = Some(u32::MAX - 1)),
         Damaged,
     );
+    // Unpacking stops where the declared size ends: what is broken far behind it is never met.
+    let mut state = 1u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(300_000)
+    .collect();
+    let broken_behind = |e: &mut RawEntry| {
+        e.bytes = 1_000;
+        let last = e.packed.len() - 1_000;
+        e.packed[last..].fill(0xff);
+    };
+    let noisy = RawEntry::deflated("x", &noise);
+    assert!(noisy.packed.len() > 150_000);
+    assert_refused("stops early", noisy.with(broken_behind), ArchiveLimit);
     // A file that is honestly larger than a picture may be is refused like one in a folder.
     let archive = build(&[RawEntry::stored("x", &real)]);
     let source = try_open(&archive, SourceLimits::default()).unwrap();
