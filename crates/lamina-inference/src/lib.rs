@@ -1,1 +1,45 @@
-//! Placeholder crate header.
+//! Models: the ONNX Runtime library, model packages, and the worker pools that run them.
+//!
+//! Owns `ort` and `tokenizers`; no other crate may name them. Knows tensors, texts and vectors; must not know datasets,
+//! databases, HTTP or how a picture file is decoded (it takes prepared tensors and gives embeddings back).
+//!
+//! One request: [`DualEncoder::embed_images`] checks the length of every tensor, puts each into one of two bounded lanes
+//! (interactive: full means [`InferenceError::Overloaded`]; bulk: waits), and awaits one answer per item. A named thread that
+//! owns one ONNX session takes what waits when the device gets free, interactive first, up to the manifest's budget; runs it; and
+//! answers each item. Out of memory halves the batch and tries again, any other failure fails that batch alone, an item whose caller
+//! has gone is dropped and counted. Texts go the same way through a session and thread of their own, so a text query never waits
+//! for a batch of pictures.
+//!
+//! Before that, once per process: [`find_runtime`] looks for the library, [`Runtime::load`] loads it, checks its version and proves the
+//! chosen device with a real session; [`ModelPackage::open`] checks every file of a package against its manifest.
+
+mod calibration;
+mod device;
+mod dual_encoder;
+mod elf;
+mod error;
+mod graph;
+mod manifest;
+mod onnx;
+mod package;
+mod pool;
+mod resolver;
+mod runtime;
+mod session;
+mod text;
+mod vision;
+
+pub use calibration::{Calibration, CalibrationError};
+pub use device::{Device, DeviceChoice, DeviceChoiceError};
+pub use dual_encoder::{DualEncoder, EncoderConfig, EncoderReport};
+pub use error::{ErrorClass, InferenceError};
+pub use manifest::{
+    BatchLimits, DistanceBands, Family, FileRole, ManifestError, ModelManifest, PackageFile,
+    TextSpec,
+};
+pub use onnx::OnnxError;
+pub use package::{ModelPackage, PackageError};
+pub use pool::{Lane, LaneReport, PoolReport};
+pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};
+pub use runtime::{Runtime, RuntimeError};
+pub use session::SessionError;

@@ -1,0 +1,270 @@
+//! The dual-encoder family: pictures and texts into one space.
+
+use std::sync::Arc;
+
+use lamina_media::InputSpec;
+use lamina_types::{Embedding, SpaceKey};
+
+use crate::device::Device;
+use crate::error::InferenceError;
+use crate::graph::GraphSource;
+use crate::manifest::{FileRole, ModelManifest};
+use crate::package::ModelPackage;
+use crate::pool::{Answers, Lane, Pool, PoolConfig, PoolReport};
+use crate::runtime::Runtime;
+use crate::session::SessionError;
+use crate::text::TextTower;
+use crate::vision::VisionTower;
+
+/// Longest text that is looked at, bytes. Far more than any model reads; longer ones would only cost time in the tokenizer.
+const MAX_TEXT_BYTES: usize = 32 * 1024;
+
+/// Threads and lane sizes of an encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncoderConfig {
+    /// CPU threads of a run of the vision graph, at least 1. Threads of all graphs together should not exceed the cores.
+    pub vision_threads: usize,
+    /// CPU threads of a run of the text graph, at least 1.
+    pub text_threads: usize,
+    /// Most interactive items that wait for a graph; more are refused. Default 64.
+    pub interactive_capacity: usize,
+    /// Most bulk items that wait for a graph; senders of more wait. Default 64.
+    pub bulk_capacity: usize,
+    /// Upper limit for the batch of the manifest, to save memory. Default none.
+    pub max_batch: Option<usize>,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self {
+            vision_threads: 1,
+            text_threads: 1,
+            interactive_capacity: 64,
+            bulk_capacity: 64,
+            max_batch: None,
+        }
+    }
+}
+
+/// State of an encoder, for health and metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderReport {
+    /// The device that its sessions run on.
+    pub device: Device,
+    /// The vision graph.
+    pub vision: PoolReport,
+    /// The text graph, if the package has one.
+    pub text: Option<PoolReport>,
+}
+
+impl EncoderReport {
+    /// Whether every graph takes requests.
+    pub fn is_ready(&self) -> bool {
+        self.vision.is_running && self.text.as_ref().is_none_or(|text| text.is_running)
+    }
+}
+
+/// A running dual encoder. A cheap handle: clones share the sessions, which end with [`Self::shutdown`] or with the last handle.
+#[derive(Clone)]
+pub struct DualEncoder(Arc<Inner>);
+
+struct Inner {
+    manifest: ModelManifest,
+    key: SpaceKey,
+    device: Device,
+    tensor_length: usize,
+    vision: Pool<Vec<f32>>,
+    text: Option<Pool<String>>,
+}
+
+impl DualEncoder {
+    /// Loads both graphs and warms them up with their largest batch. Blocks: milliseconds for a small model, seconds for a large one.
+    ///
+    /// # Errors
+    /// A file that changed since the package was opened, a graph that does not fit its manifest or its family, or a failing warm-up.
+    pub fn start(
+        runtime: &Arc<Runtime>,
+        package: &ModelPackage,
+        config: &EncoderConfig,
+    ) -> Result<Self, InferenceError> {
+        let manifest = package.manifest();
+        let key = package.key();
+        let max_batch = manifest
+            .batch
+            .max_batch
+            .min(config.max_batch.unwrap_or(usize::MAX))
+            .max(1);
+        let pool = |tower: &str| PoolConfig {
+            model: format!("{}/{tower}", key.package),
+            max_batch,
+            interactive_capacity: config.interactive_capacity.max(1),
+            bulk_capacity: config.bulk_capacity.max(1),
+            is_gpu: runtime.device().is_gpu(),
+        };
+        let failed = |tower: &str, source| InferenceError::Start {
+            model: format!("{}/{tower}", key.package),
+            source,
+        };
+        let devices = 0..runtime.device().sessions();
+
+        let size = manifest.image.size;
+        let tensor_length = 3 * size as usize * size as usize;
+        let threads = config.vision_threads.max(1);
+        let source = GraphSource::read(runtime, package, FileRole::Vision, threads, max_batch)?
+            .ok_or_else(|| failed("vision", SessionError::Signature("file")))?;
+        let towers = devices
+            .clone()
+            .map(|index| VisionTower::load(&source, index, size));
+        let towers = towers
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| failed("vision", source))?;
+        let vision = Pool::start(
+            pool("vision"),
+            towers,
+            &vec![vec![0.5; tensor_length]; max_batch],
+        )?;
+
+        let threads = config.text_threads.max(1);
+        let source = GraphSource::read(runtime, package, FileRole::Text, threads, max_batch)?;
+        let text = match (&manifest.text, source, manifest.file(FileRole::Tokenizer)) {
+            (Some(spec), Some(source), Some(file)) => {
+                let tokenizer = package.read(file)?;
+                let towers = devices.map(|index| TextTower::load(&source, index, &tokenizer, spec));
+                let towers = towers
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|source| failed("text", source))?;
+                // Cut by the tokenizer: as many tokens as a text may have.
+                let longest = "a ".repeat(spec.max_length);
+                Some(Pool::start(
+                    pool("text"),
+                    towers,
+                    &vec![longest; max_batch],
+                )?)
+            }
+            _ => None,
+        };
+        tracing::info!(
+            inference.model = key.package,
+            inference.device = %runtime.device(),
+            max_batch,
+            has_text = text.is_some(),
+            "model {} is ready on {}", key.package, runtime.device()
+        );
+        let manifest = manifest.clone();
+        Ok(Self(Arc::new(Inner {
+            manifest,
+            key,
+            device: runtime.device().clone(),
+            tensor_length,
+            vision,
+            text,
+        })))
+    }
+
+    /// Vectors of prepared pictures (`lamina_media::model_input` with [`Self::input_spec`]), in their order. A picture whose vector is of no
+    /// use is an error of its own; the others are not affected.
+    ///
+    /// Cancel safe: what still waits is not run.
+    ///
+    /// # Errors
+    /// A tensor of a wrong length (nothing is run then), a full interactive lane, a failed batch, a stopped model.
+    pub async fn embed_images(&self, lane: Lane, inputs: Vec<Vec<f32>>) -> Answers {
+        let expected = self.0.tensor_length;
+        if let Some(index) = inputs.iter().position(|input| input.len() != expected) {
+            let found = inputs.get(index).map_or(0, Vec::len);
+            return Err(InferenceError::TensorLength {
+                index,
+                found,
+                expected,
+            });
+        }
+        self.0.vision.embed(lane, inputs).await
+    }
+
+    /// Vectors of texts, in their order. Texts beyond the model's length are cut.
+    ///
+    /// Cancel safe: what still waits is not run.
+    ///
+    /// # Errors
+    /// No text graph, a text of more than 32 KiB, a full interactive lane, a failed batch, a vector of no use, a stopped model.
+    pub async fn embed_texts(
+        &self,
+        lane: Lane,
+        texts: Vec<String>,
+    ) -> Result<Vec<Embedding>, InferenceError> {
+        let Some(pool) = &self.0.text else {
+            return Err(InferenceError::NoText {
+                model: self.0.key.package.clone(),
+            });
+        };
+        if let Some(index) = texts.iter().position(|text| text.len() > MAX_TEXT_BYTES) {
+            let bytes = texts.get(index).map_or(0, String::len);
+            return Err(InferenceError::TextLength {
+                index,
+                bytes,
+                limit: MAX_TEXT_BYTES,
+            });
+        }
+        let unusable = |source| InferenceError::BadTextVector {
+            model: self.0.key.package.clone(),
+            source,
+        };
+        pool.embed(lane, texts)
+            .await?
+            .into_iter()
+            .map(|vector| vector.map_err(unusable))
+            .collect()
+    }
+
+    /// Whether the package can read text.
+    pub fn has_text(&self) -> bool {
+        self.0.text.is_some()
+    }
+
+    /// How pictures become the tensors of [`Self::embed_images`].
+    pub fn input_spec(&self) -> &InputSpec {
+        &self.0.manifest.image
+    }
+
+    /// What the package says about itself.
+    pub fn manifest(&self) -> &ModelManifest {
+        &self.0.manifest
+    }
+
+    /// Name of the space of its vectors.
+    pub fn key(&self) -> &SpaceKey {
+        &self.0.key
+    }
+
+    /// State and sums since the start.
+    pub fn report(&self) -> EncoderReport {
+        EncoderReport {
+            device: self.0.device.clone(),
+            vision: self.0.vision.report(),
+            text: self.0.text.as_ref().map(Pool::report),
+        }
+    }
+
+    /// Refuses what waits and what comes, lets running batches end, and waits for the threads. All handles are stopped with it.
+    pub async fn shutdown(&self) {
+        let mut threads = self.0.vision.stop();
+        threads.extend(self.0.text.iter().flat_map(Pool::stop));
+        let join = move || {
+            for thread in threads {
+                // A panic of the thread was reported when it happened.
+                let _ = thread.join();
+            }
+        };
+        // The join itself cannot fail; a runtime that is ending drops it, and then the threads end on their own.
+        let _ = tokio::task::spawn_blocking(join).await;
+    }
+}
+
+impl std::fmt::Debug for DualEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DualEncoder")
+            .field("package", &self.0.key.package)
+            .field("device", &self.0.device)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! One loaded graph with its signature checked against its family and manifest.
+
+use std::sync::Arc;
+
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, ValueType};
+
+use crate::manifest::{FileRole, ModelManifest};
+use crate::package::{GraphBytes, PackageError};
+use crate::session::SessionError;
+use crate::{ModelPackage, Runtime};
+
+/// A graph that gives one vector for each item of a batch.
+pub(crate) struct Graph {
+    session: Session,
+    output: String,
+    dimension: usize,
+    /// Sizes that batches are filled up to; empty where any size is fine.
+    buckets: Vec<usize>,
+}
+
+/// What a tower needs to load its graph, once for each device.
+pub(crate) struct GraphSource {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) bytes: GraphBytes,
+    pub(crate) threads: usize,
+    pub(crate) dimension: usize,
+    pub(crate) max_batch: usize,
+}
+
+impl GraphSource {
+    pub(crate) fn read(
+        runtime: &Arc<Runtime>,
+        package: &ModelPackage,
+        role: FileRole,
+        threads: usize,
+        max_batch: usize,
+    ) -> Result<Option<Self>, PackageError> {
+        let manifest: &ModelManifest = package.manifest();
+        let Some(file) = manifest.file(role) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            runtime: Arc::clone(runtime),
+            bytes: package.graph(file)?,
+            threads,
+            dimension: manifest.dimension,
+            max_batch,
+        }))
+    }
+
+    /// Loads the graph for the `index`-th device. `outputs` are the names its vectors may have, best first.
+    pub(crate) fn load(
+        &self,
+        index: usize,
+        outputs: &[&'static str],
+    ) -> Result<Graph, SessionError> {
+        let session = self.runtime.session(&self.bytes, self.threads, index)?;
+        let found = outputs.iter().find_map(|name| {
+            session
+                .outputs()
+                .iter()
+                .find(|output| output.name() == *name)
+        });
+        let output = found.ok_or(SessionError::Signature("output with vectors"))?;
+        let (kind, shape) = tensor(output).ok_or(SessionError::Signature("output tensor"))?;
+        if kind != TensorElementType::Float32 || shape.len() != 2 {
+            return Err(SessionError::Signature(
+                "output of 32-bit floats, batch x dimension",
+            ));
+        }
+        let announced = shape.last().copied().unwrap_or(-1);
+        if announced >= 0 && announced != self.dimension as i64 {
+            return Err(SessionError::Disagreement {
+                field: "dimension",
+                manifest: self.dimension as i64,
+                graph: announced,
+            });
+        }
+        let output = output.name().to_owned();
+        // On a graphics card every new shape costs an algorithm search and room in the arena, so sizes are kept few. On the CPU neither
+        // is so, and a filled-up row would cost as much time as a real one.
+        let buckets = if self.runtime.device().is_gpu() {
+            buckets(self.max_batch)
+        } else {
+            Vec::new()
+        };
+        Ok(Graph {
+            session,
+            output,
+            dimension: self.dimension,
+            buckets,
+        })
+    }
+}
+
+/// 1, 2, 4, ... and the largest batch itself.
+fn buckets(max_batch: usize) -> Vec<usize> {
+    let powers = std::iter::successors(Some(1_usize), |size| size.checked_mul(2));
+    powers
+        .take_while(|size| *size < max_batch)
+        .chain([max_batch])
+        .collect()
+}
+
+impl Graph {
+    /// Type and shape (-1 where it varies) of an input tensor.
+    pub(crate) fn input(&self, name: &str) -> Option<(TensorElementType, Vec<i64>)> {
+        tensor(
+            self.session
+                .inputs()
+                .iter()
+                .find(|input| input.name() == name)?,
+        )
+    }
+
+    /// Refuses graphs with inputs that nobody would fill.
+    pub(crate) fn check_inputs(&self, known: &[&str]) -> Result<(), SessionError> {
+        match self
+            .session
+            .inputs()
+            .iter()
+            .find(|input| !known.contains(&input.name()))
+        {
+            Some(input) => Err(SessionError::UnknownInput(input.name().to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// Number of rows to run for this many items: the rest are copies of the last one, whose results are dropped.
+    pub(crate) fn rows(&self, items: usize) -> usize {
+        self.buckets
+            .iter()
+            .copied()
+            .find(|size| *size >= items)
+            .unwrap_or(items)
+    }
+
+    /// Runs prepared inputs of `rows` rows and gives the vectors of the first `items`.
+    pub(crate) fn run(
+        &mut self,
+        inputs: Vec<(&'static str, SessionInputValue<'_>)>,
+        rows: usize,
+        items: usize,
+    ) -> Result<Vec<Vec<f32>>, SessionError> {
+        let outputs = self
+            .session
+            .run(inputs)
+            .map_err(|error| SessionError::of_run(error, items))?;
+        let output = outputs
+            .get(&self.output)
+            .ok_or(SessionError::Signature("output with vectors"))?;
+        let (_, values) = output
+            .try_extract_tensor::<f32>()
+            .map_err(SessionError::Run)?;
+        let expected = rows * self.dimension;
+        if values.len() != expected {
+            return Err(SessionError::WrongOutput {
+                found: values.len(),
+                expected,
+            });
+        }
+        Ok(values
+            .chunks_exact(self.dimension)
+            .take(items)
+            .map(<[f32]>::to_vec)
+            .collect())
+    }
+}
+
+fn tensor(outlet: &Outlet) -> Option<(TensorElementType, Vec<i64>)> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty, shape, .. } => Some((*ty, shape.to_vec())),
+        ValueType::Sequence(_) | ValueType::Map { .. } | ValueType::Optional(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_double_up_to_the_budget() {
+        assert_eq!(buckets(1), [1]);
+        assert_eq!(buckets(8), [1, 2, 4, 8]);
+        assert_eq!(buckets(12), [1, 2, 4, 8, 12]);
+    }
+}

@@ -1,0 +1,193 @@
+//! The loop of the thread that owns a session.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lamina_types::Embedding;
+use tokio::sync::Semaphore;
+
+use super::lanes::Entry;
+use super::{Shared, batch_error, close};
+use crate::session::{EncoderSession, SessionError};
+
+/// Batches without trouble after which a size that was halved for want of memory is doubled again.
+const BATCHES_UNTIL_DOUBLED: u32 = 64;
+
+type Vectors = Vec<Result<Vec<f32>, Arc<SessionError>>>;
+
+/// How large a batch may be: the manifest's budget, or less after the device ran out of memory.
+struct Ceiling {
+    budget: usize,
+    now: usize,
+    good_batches: u32,
+}
+
+impl Ceiling {
+    fn lower(&mut self, to: usize) {
+        self.now = self.now.min(to).max(1);
+        self.good_batches = 0;
+    }
+
+    fn went_well(&mut self) {
+        self.good_batches += 1;
+        if self.good_batches >= BATCHES_UNTIL_DOUBLED && self.now < self.budget {
+            self.now = (self.now * 2).min(self.budget);
+            self.good_batches = 0;
+        }
+    }
+}
+
+/// Runs the worst batch, so that arenas have their size and the first real request is not the slow one. Gives the size that fits.
+pub(super) fn warm_up<S: EncoderSession>(
+    session: &mut S,
+    worst: &[S::Input],
+) -> Result<usize, SessionError> {
+    let mut size = worst.len();
+    loop {
+        match session.run(worst.get(..size).unwrap_or(worst)) {
+            Ok(_) => return Ok(size),
+            Err(error) if error.is_out_of_memory() && size > 1 => size /= 2,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes batches until the lanes close or the device is lost.
+pub(super) fn work<S: EncoderSession>(
+    mut session: S,
+    limit: usize,
+    shared: &Shared<S::Input>,
+    places: &Semaphore,
+) {
+    let mut ceiling = Ceiling {
+        budget: shared.config.max_batch,
+        now: limit.max(1),
+        good_batches: 0,
+    };
+    while let Some(taken) = shared.lanes.take(ceiling.now) {
+        let waits = taken
+            .entries
+            .iter()
+            .map(|entry| (entry.lane, entry.queued.elapsed()));
+        shared.counters.taken(waits, taken.abandoned);
+        if taken.entries.is_empty() {
+            continue;
+        }
+        if run_batch(&mut session, taken.entries, &mut ceiling, shared).is_lost {
+            break;
+        }
+    }
+    if shared.lanes.leave() {
+        // Nobody is left to serve what waits.
+        close(shared, places);
+    }
+}
+
+struct Outcome {
+    is_lost: bool,
+}
+
+fn run_batch<S: EncoderSession>(
+    session: &mut S,
+    entries: Vec<Entry<S::Input>>,
+    ceiling: &mut Ceiling,
+    shared: &Shared<S::Input>,
+) -> Outcome {
+    let model = &shared.config.model;
+    let span = tracing::debug_span!("batch", inference.model = %model, items = entries.len());
+    let mut inputs = Vec::with_capacity(entries.len());
+    let mut replies = Vec::with_capacity(entries.len());
+    for entry in entries {
+        span.follows_from(&entry.span);
+        inputs.push(entry.input);
+        replies.push(entry.reply);
+    }
+    let _inside = span.enter();
+    let vectors = run_halving(session, &inputs, ceiling, shared);
+    let failure = vectors
+        .iter()
+        .find_map(|vector| vector.as_ref().err().cloned());
+    match &failure {
+        Some(error) => tracing::warn!(
+            error = error_chain(error),
+            "a batch of model {model} failed"
+        ),
+        None => ceiling.went_well(),
+    }
+    // Counted before anybody hears of it, so that who waited for an answer sees it in the report.
+    shared
+        .counters
+        .finished(failure.as_ref().map(|error| error_chain(error)));
+    for (reply, vector) in replies.into_iter().zip(vectors) {
+        let answer = vector
+            .map_err(|error| batch_error(model, &error))
+            .map(|values| {
+                let embedding = Embedding::new(values);
+                if embedding.is_err() {
+                    shared.counters.bad_vector();
+                }
+                embedding
+            });
+        // The caller may have gone meanwhile.
+        let _ = reply.send(answer);
+    }
+    Outcome {
+        is_lost: failure.is_some_and(|error| error.is_device_lost()),
+    }
+}
+
+/// One vector or error for each input. Halves the batch as long as memory is short.
+fn run_halving<S: EncoderSession>(
+    session: &mut S,
+    inputs: &[S::Input],
+    ceiling: &mut Ceiling,
+    shared: &Shared<S::Input>,
+) -> Vectors {
+    let started = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| session.run(inputs)))
+        .unwrap_or(Err(SessionError::Panicked));
+    shared.counters.ran(inputs.len(), started.elapsed());
+    match result {
+        Ok(vectors) if vectors.len() == inputs.len() => vectors.into_iter().map(Ok).collect(),
+        Ok(vectors) => fail(
+            inputs.len(),
+            SessionError::WrongOutput {
+                found: vectors.len(),
+                expected: inputs.len(),
+            },
+        ),
+        Err(error) if error.is_out_of_memory() && inputs.len() > 1 => {
+            let half = inputs.len() / 2;
+            tracing::warn!(
+                inference.model = %shared.config.model,
+                items = inputs.len(),
+                "out of memory with a batch of {}, trying halves", inputs.len()
+            );
+            shared.counters.halved();
+            ceiling.lower(half);
+            let (left, right) = inputs.split_at(half);
+            let mut vectors = run_halving(session, left, ceiling, shared);
+            vectors.extend(run_halving(session, right, ceiling, shared));
+            vectors
+        }
+        Err(error) => fail(inputs.len(), error),
+    }
+}
+
+fn fail(items: usize, error: SessionError) -> Vectors {
+    let error = Arc::new(error);
+    (0..items).map(|_| Err(Arc::clone(&error))).collect()
+}
+
+/// An error with its causes, on one line.
+fn error_chain(error: &SessionError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(inner.to_string().lines().next().unwrap_or_default());
+        cause = inner.source();
+    }
+    text
+}

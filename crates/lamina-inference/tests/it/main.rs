@@ -1,0 +1,6 @@
+//! Lamina-inference against the real ONNX Runtime.
+
+mod encoder;
+mod library;
+mod packages;
+mod support;
