@@ -1,1 +1,29 @@
-//! Placeholder crate header.
+//! The reading side: snapshots of datasets in memory, anchors, plans, pages of clusters.
+//!
+//! Owns what is kept in memory of a dataset and how a page is put together. Must not know HTTP, nor write anything but
+//! anchors and the request for a rebuild.
+//!
+//! One request: the caller hands over a [`DatasetAccess`](lamina_store::datasets::DatasetAccess) and an [`ExplorePlan`];
+//! [`Explorer`] takes the snapshot of the dataset's revision from memory (or loads it, once for all who wait), turns the
+//! plan into members with distances, groups them into the clusters of the level, cuts one page and fills it with one
+//! round of queries. Everything before the last step works on ordinals.
+
+mod anchors;
+mod cache;
+mod encoders;
+mod error;
+mod explorer;
+pub mod generations;
+mod hydrate;
+mod members;
+mod plan;
+mod snapshot;
+mod view;
+
+pub use encoders::{Encoders, index_settings};
+pub use error::ExploreError;
+pub use explorer::{Explorer, ExplorerOptions};
+pub use members::Member;
+pub use plan::{AnchorKind, AnchorQuery, ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
+pub use snapshot::DatasetSnapshot;
+pub use view::{ClusterView, ExploreMetadata, ExplorePage, MediaView};

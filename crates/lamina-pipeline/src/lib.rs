@@ -1,3 +1,33 @@
-//! Placeholder crate header.
+//! The job handlers: ingest, rebuild, removal; and the sources that files come from.
+//!
+//! Owns what happens between "a job was claimed" and "its effects are committed". Must not know HTTP; how chunks are
+//! claimed and fenced is `lamina-jobs`' business, what SQL says is `lamina-store`'s.
+//!
+//! One chunk: the runner calls the handler of the job's kind; the handler reads what is left to do, works outside any
+//! transaction, and writes all effects together with the chunk's completion in one fenced transaction. Running a chunk
+//! again after any interruption changes nothing that is there already.
 
+mod error;
+pub mod ingest;
+mod publication;
+mod rebuild;
+//REMOVE mod remove;
 pub mod sources;
+pub mod stages;
+mod workshop;
+
+use std::sync::Arc;
+
+use lamina_jobs::JobHandler;
+
+pub use error::PipelineError;
+pub use workshop::{Workshop, WorkshopOptions};
+
+/// A handler for every kind of job.
+pub fn handlers(workshop: &Workshop) -> Vec<Arc<dyn JobHandler>> {
+    vec![
+        Arc::new(ingest::IngestHandler::new(workshop.clone())),
+        Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
+        //REMOVE Arc::new(remove::RemoveHandler::new(workshop.clone())),
+    ]
+}

@@ -146,6 +146,51 @@ pub async fn insert(
     Ok(())
 }
 
+/// Forgets a listing, before a new one is written. Only while nothing of it was worked on.
+///
+/// # Errors
+/// The database.
+pub async fn clear(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from source_items where dataset_id = $1 and batch = $2")
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
+        .execute(ex)
+        .await?;
+    Ok(())
+}
+
+/// Records where files lie, for originals that are served from their own place.
+///
+/// # Errors
+/// The database.
+pub async fn set_paths(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+    paths: &[(u32, String)],
+) -> Result<(), StoreError> {
+    let positions = paths
+        .iter()
+        .map(|(position, _)| columns::to_int(*position))
+        .collect::<Result<Vec<_>, _>>()?;
+    let paths: Vec<&str> = paths.iter().map(|(_, path)| path.as_str()).collect();
+    let sql = "update source_items s set source_path = t.path \
+               from unnest($3::integer[], $4::text[]) as t (position, path) \
+               where s.dataset_id = $1 and s.batch = $2 and s.position = t.position";
+    sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
+        .bind(positions)
+        .bind(paths)
+        .execute(ex)
+        .await?;
+    Ok(())
+}
+
 /// Files of positions `first..end` that still wait, in order: what a chunk has left to do.
 ///
 /// # Errors

@@ -1,0 +1,308 @@
+//! The reading side as its callers see it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lamina_index::{Hit, StopFlag};
+use lamina_store::datasets::{Dataset, DatasetAccess};
+use lamina_store::spaces::DatasetSpace;
+use lamina_store::sqlx::PgPool;
+use lamina_store::{BlobStore, annotations, media, spaces};
+use lamina_types::{
+    AnchorId, ClusterId, DEFAULT_ANCHOR_DISTANCE, EntityType, MediaId, SimilarityThreshold, Space, cluster_id,
+};
+use roaring::RoaringBitmap;
+
+use crate::anchors;
+use crate::cache::SnapshotCache;
+use crate::encoders::{Encoders, index_settings};
+use crate::generations::Shelf;
+use crate::hydrate;
+use crate::members::{Member, RankedCluster, rank_by_distance};
+use crate::plan::{ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
+use crate::view::{ClusterView, ExploreMetadata, ExplorePage, MediaView};
+use crate::{DatasetSnapshot, ExploreError};
+
+/// What an operator decides about reading.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplorerOptions {
+    /// Memory for loaded datasets, in bytes.
+    pub snapshot_bytes: usize,
+    /// Vectors up to which a dataset is searched exactly.
+    pub exact_limit: usize,
+}
+
+/// Answers explore requests. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Explorer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: PgPool,
+    blobs: BlobStore,
+    encoders: Encoders,
+    options: ExplorerOptions,
+    snapshots: SnapshotCache<DatasetSnapshot>,
+    stop: StopFlag,
+}
+
+/// A dataset opened for one request.
+struct Opened {
+    space: DatasetSpace,
+    snapshot: Arc<DatasetSnapshot>,
+}
+
+impl Explorer {
+    /// Nothing is loaded until it is asked for.
+    pub fn new(pool: PgPool, blobs: BlobStore, encoders: Encoders, options: ExplorerOptions) -> Self {
+        let snapshots = SnapshotCache::new(options.snapshot_bytes);
+        Self(Arc::new(Inner { pool, blobs, encoders, options, snapshots, stop: StopFlag::new() }))
+    }
+
+    /// Stops building graphs in the background.
+    pub fn stop(&self) {
+        self.0.stop.stop();
+    }
+
+    /// Bytes held by loaded datasets.
+    pub fn bytes_in_memory(&self) -> usize {
+        self.0.snapshots.bytes_in_memory()
+    }
+
+    /// The models that are loaded.
+    pub fn encoders(&self) -> &Encoders {
+        &self.0.encoders
+    }
+
+    /// One page of clusters.
+    ///
+    /// # Errors
+    /// An unknown anchor; the database, the index.
+    pub async fn explore(&self, access: &DatasetAccess, plan: &ExplorePlan) -> Result<ExplorePage, ExploreError> {
+        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
+            return Ok(ExplorePage::default());
+        };
+        let snapshot = &opened.snapshot;
+        let first = plan.page_number as usize * PAGE_SIZE;
+        let (page, total) = match self.hits(access, plan, &opened).await? {
+            Some(hits) => {
+                let clusters = rank_by_distance(&hits, snapshot.cluster_of(plan.threshold));
+                let total = clusters.len();
+                (clusters.into_iter().skip(first).take(PAGE_SIZE).collect(), total)
+            }
+            None => browse(snapshot, plan.threshold, first),
+        };
+        let clusters = self.cluster_views(access, plan, snapshot, page).await?;
+        Ok(ExplorePage { clusters, total_pages: u32::try_from(total.div_ceil(PAGE_SIZE)).unwrap_or(u32::MAX) })
+    }
+
+    /// One page of the members of one cluster; `None` when the dataset has no such cluster at any level.
+    ///
+    /// # Errors
+    /// As [`Self::explore`].
+    pub async fn cluster_page(
+        &self,
+        access: &DatasetAccess,
+        id: ClusterId,
+        plan: &ExplorePlan,
+    ) -> Result<Option<Vec<MediaView>>, ExploreError> {
+        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else { return Ok(None) };
+        let snapshot = &opened.snapshot;
+        let Some((level, first_ordinal)) = find_cluster(access, plan.entity_type, snapshot, id) else {
+            return Ok(None);
+        };
+        let cluster_of = snapshot.cluster_of(level);
+        let is_member = |ordinal: u32| cluster_of.get(ordinal as usize) == Some(&first_ordinal);
+        let members: Vec<Member> = match self.hits(access, plan, &opened).await? {
+            Some(hits) => hits
+                .iter()
+                .filter(|hit| is_member(hit.ordinal))
+                .map(|hit| Member { ordinal: hit.ordinal, distance: Some(hit.distance) })
+                .collect(),
+            None => (0..snapshot.len() as u32)
+                .filter(|ordinal| is_member(*ordinal))
+                .map(|ordinal| Member { ordinal, distance: None })
+                .collect(),
+        };
+        let first = plan.page_number as usize * PAGE_SIZE;
+        let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
+        Ok(Some(hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &page).await?))
+    }
+
+    /// One picture of the dataset.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub async fn media(&self, access: &DatasetAccess, id: MediaId) -> Result<Option<MediaView>, ExploreError> {
+        let Some(opened) = self.open(access.dataset(), EntityType::Images).await? else { return Ok(None) };
+        let ordinals = media::ordinals_of(&self.0.pool, access.id(), &[id]).await?;
+        let Some(&ordinal) = ordinals.get(&id) else { return Ok(None) };
+        let member = [Member { ordinal, distance: None }];
+        let views = hydrate::views(&self.0.pool, access.id(), opened.snapshot.generation(), &member).await?;
+        Ok(views.into_iter().next())
+    }
+
+    /// Numbers about the dataset at one level.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub async fn metadata(
+        &self,
+        access: &DatasetAccess,
+        threshold: SimilarityThreshold,
+        entity_type: EntityType,
+    ) -> Result<ExploreMetadata, ExploreError> {
+        let Some(opened) = self.open(access.dataset(), entity_type).await? else {
+            return Ok(ExploreMetadata::default());
+        };
+        let snapshot = opened.snapshot;
+        Ok(tokio::task::spawn_blocking(move || ExploreMetadata {
+            clusters_count: snapshot.clusters(threshold).len() as u64,
+            media_count: snapshot.len() as u64,
+            labels: snapshot.label_totals(),
+        })
+        .await?)
+    }
+
+    /// Keeps an uploaded picture, or a region of it, to be searched for.
+    ///
+    /// # Errors
+    /// Bytes that are no usable picture, a region outside of it, an overloaded model, a package that is not installed.
+    pub async fn add_anchor(
+        &self,
+        access: &DatasetAccess,
+        bytes: Bytes,
+        entity_type: EntityType,
+        region: Region,
+    ) -> Result<AnchorId, ExploreError> {
+        let space = spaces::find(&self.0.pool, access.id(), EntityType::Images, Space::Index).await?;
+        let key = space.map_or_else(|| self.0.encoders.index().key().clone(), |space| space.key);
+        let encoder = self.0.encoders.of(&key).ok_or(ExploreError::MissingPackage(key.package))?;
+        anchors::add(&self.0.pool, encoder, access.id(), entity_type, bytes, region).await
+    }
+
+    /// What matches the plan's searches, best first; `None` when nothing was searched for.
+    async fn hits(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        opened: &Opened,
+    ) -> Result<Option<Vec<Hit>>, ExploreError> {
+        let Some(anchor) = &plan.anchor else { return Ok(None) };
+        let query = anchors::resolve(&self.0.pool, access.id(), &opened.space, &opened.snapshot, anchor).await?;
+        let own_bound = self.0.encoders.of(&opened.space.key).map(|encoder| encoder.manifest().index.anchor_distance);
+        let bound = anchor.max_distance.or(own_bound).unwrap_or(DEFAULT_ANCHOR_DISTANCE);
+        let snapshot = Arc::clone(&opened.snapshot);
+        Ok(Some(tokio::task::spawn_blocking(move || snapshot.within(&query, bound)).await??))
+    }
+
+    /// The dataset's snapshot; `None` while it has nothing to show for these entities.
+    async fn open(&self, dataset: &Dataset, entity_type: EntityType) -> Result<Option<Opened>, ExploreError> {
+        if !dataset.status.is_browsable() {
+            return Ok(None);
+        }
+        let Some(space) = spaces::find(&self.0.pool, dataset.id, entity_type, Space::Index).await? else {
+            return Ok(None);
+        };
+        // Objects get snapshots of their own when they get vectors of their own.
+        let load = || self.load(dataset, &space);
+        let snapshot = self.0.snapshots.get(dataset.id, dataset.revision, load).await?;
+        Ok(Some(Opened { space, snapshot }))
+    }
+
+    async fn load(&self, dataset: &Dataset, space: &DatasetSpace) -> Result<DatasetSnapshot, ExploreError> {
+        let inner = &self.0;
+        let encoder = inner.encoders.of(&space.key).unwrap_or_else(|| inner.encoders.index());
+        let settings = index_settings(encoder.manifest(), inner.options.exact_limit);
+        let shelf = Shelf { pool: &inner.pool, blobs: &inner.blobs, owner: dataset.owner_id, settings };
+        let generation = shelf.take(dataset.id, space).await?;
+        let mut labels: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
+        for (ordinal, label) in annotations::label_column(&inner.pool, dataset.id).await? {
+            labels.entry(label).or_default().insert(ordinal);
+        }
+        let snapshot = DatasetSnapshot::new(generation, labels);
+        if let Some(job) = snapshot.graph_job(settings, inner.stop.clone()) {
+            tokio::task::spawn_blocking(job);
+        }
+        Ok(snapshot)
+    }
+
+    async fn cluster_views(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        snapshot: &DatasetSnapshot,
+        page: Vec<RankedCluster>,
+    ) -> Result<Vec<ClusterView>, ExploreError> {
+        let shown: Vec<Member> =
+            page.iter().flat_map(|cluster| cluster.members.iter().take(PREVIEWS)).copied().collect();
+        let mut views = hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &shown).await?.into_iter();
+        let mut clusters = Vec::with_capacity(page.len());
+        for cluster in page {
+            let previews: Vec<MediaView> = views.by_ref().take(cluster.members.len().min(PREVIEWS)).collect();
+            clusters.push(cluster_view(access, plan, snapshot, &cluster, previews));
+        }
+        Ok(clusters)
+    }
+}
+
+/// A page of browsing: the clusters from place `first` on, and how many there are.
+fn browse(
+    snapshot: &DatasetSnapshot,
+    threshold: SimilarityThreshold,
+    first: usize,
+) -> (Vec<RankedCluster>, usize) {
+    let clusters = snapshot.clusters(threshold);
+    let page = (first..clusters.len().min(first.saturating_add(PAGE_SIZE)))
+        .filter_map(|place| clusters.get(place))
+        .map(|(first_ordinal, members)| RankedCluster {
+            first_ordinal,
+            members: members.iter().map(|&ordinal| Member { ordinal, distance: None }).collect(),
+        })
+        .collect();
+    (page, clusters.len())
+}
+
+/// The level and lowest ordinal behind a cluster id.
+fn find_cluster(
+    access: &DatasetAccess,
+    entity_type: EntityType,
+    snapshot: &DatasetSnapshot,
+    id: ClusterId,
+) -> Option<(SimilarityThreshold, u32)> {
+    SimilarityThreshold::all().find_map(|level| {
+        let clusters = snapshot.clusters(level);
+        (0..clusters.len())
+            .filter_map(|place| clusters.get(place))
+            .map(|(first, _)| first)
+            .find(|&first| cluster_id(access.id(), entity_type, level, first) == id)
+            .map(|first| (level, first))
+    })
+}
+
+fn cluster_view(
+    access: &DatasetAccess,
+    plan: &ExplorePlan,
+    snapshot: &DatasetSnapshot,
+    cluster: &RankedCluster,
+    previews: Vec<MediaView>,
+) -> ClusterView {
+    let members = cluster.members.len() as u64;
+    let mut user_tags: Vec<_> = previews.iter().flat_map(|view| view.user_tags.iter().cloned()).collect();
+    user_tags.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
+    user_tags.dedup();
+    let is_images = plan.entity_type == EntityType::Images;
+    ClusterView {
+        cluster_id: cluster_id(access.id(), plan.entity_type, plan.threshold, cluster.first_ordinal),
+        n_images: if is_images { members } else { 0 },
+        n_objects: if is_images { 0 } else { members },
+        n_frames: 0,
+        size_bytes: previews.iter().map(|view| view.size_bytes).sum(),
+        relevance_score: cluster.best(),
+        captions: previews.iter().find_map(|view| view.caption.clone()).into_iter().collect(),
+        labels: snapshot.label_counts(&cluster.members),
+        user_tags,
+        previews,
+    }
+}

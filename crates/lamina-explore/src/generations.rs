@@ -1,0 +1,123 @@
+//! Generations: built from the vectors in Postgres, loaded from their file, rebuilt in memory when the file is bad.
+//!
+//! The worker that publishes a generation and the reader that falls back build it by the same function, so a reader
+//! sees the same clusters either way.
+
+use std::sync::Arc;
+
+use lamina_index::{ExpectedGeneration, Generation, GenerationHeader, IndexSettings, StopFlag, VectorBlock};
+use lamina_jobs::{NewJob, Phase};
+use lamina_store::sqlx::PgPool;
+use lamina_store::spaces::DatasetSpace;
+use lamina_store::{BlobStore, generations, outputs};
+use lamina_types::{DatasetId, JobId, JobKind, RebuildSpec, UserId};
+
+use crate::ExploreError;
+
+/// Loads the vectors of a space, one per media item, in ordinal order.
+///
+/// # Errors
+/// A vector that is missing or malformed; the database.
+pub async fn load_vectors(
+    pool: &PgPool,
+    dataset: DatasetId,
+    space: &DatasetSpace,
+) -> Result<Arc<VectorBlock>, ExploreError> {
+    let dimension = space.dimension as usize;
+    let bytes = outputs::load_vectors(pool, dataset, &space.key, dimension).await?;
+    let block = tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes)).await??;
+    Ok(Arc::new(block))
+}
+
+/// Derives neighbours, clusters, duplicates and scores from the vectors in Postgres.
+///
+/// # Errors
+/// As [`load_vectors`]; the index.
+pub async fn build(
+    pool: &PgPool,
+    dataset: DatasetId,
+    space: &DatasetSpace,
+    number: i32,
+    settings: IndexSettings,
+    stop: StopFlag,
+) -> Result<Generation, ExploreError> {
+    let vectors = load_vectors(pool, dataset, space).await?;
+    let header = GenerationHeader {
+        origin_dataset_id: dataset,
+        entity_type: space.entity_type,
+        space: space.space,
+        key: space.key.clone(),
+        number,
+    };
+    Ok(tokio::task::spawn_blocking(move || lamina_index::build(header, vectors, &settings, &stop)).await??)
+}
+
+/// What a reader needs to load or rebuild a generation.
+pub struct Shelf<'a> {
+    /// Postgres.
+    pub pool: &'a PgPool,
+    /// Where the files are.
+    pub blobs: &'a BlobStore,
+    /// Whose dataset it is; a rebuild is done on their account.
+    pub owner: UserId,
+    /// How to index, should it have to be rebuilt.
+    pub settings: IndexSettings,
+}
+
+impl Shelf<'_> {
+    /// The published generation of a space. A file that is damaged, missing or of another generation is reported once,
+    /// a rebuild job is queued, and the same data is derived in memory, so that answers stay right meanwhile.
+    ///
+    /// # Errors
+    /// Nothing published yet; the vectors in Postgres; the database.
+    pub async fn take(&self, dataset: DatasetId, space: &DatasetSpace) -> Result<Generation, ExploreError> {
+        let row = generations::latest(self.pool, dataset, space.entity_type, space.space).await?;
+        let Some(row) = row else { return Err(ExploreError::NothingIndexed(space.entity_type)) };
+        let expected = ExpectedGeneration {
+            header: GenerationHeader {
+                origin_dataset_id: row.origin_dataset_id,
+                entity_type: row.entity_type,
+                space: row.space,
+                key: space.key.clone(),
+                number: row.number,
+            },
+            count: row.count,
+            checksum: row.checksum,
+        };
+        let reason = match self.blobs.get(&row.blob_key).await {
+            Ok(bytes) => match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected)).await? {
+                Ok(generation) => return Ok(generation),
+                Err(damage) => damage.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(
+            dataset.id = %dataset, generation.number = row.number, reason,
+            "the index file of a dataset cannot be used: answering from a copy rebuilt in memory, and a rebuild is queued"
+        );
+        self.request_rebuild(dataset, space).await?;
+        build(self.pool, dataset, space, row.number, self.settings, StopFlag::new()).await
+    }
+
+    /// Queues a rebuild unless one is waiting or running.
+    async fn request_rebuild(&self, dataset: DatasetId, space: &DatasetSpace) -> Result<(), ExploreError> {
+        let spec = RebuildSpec { dataset_id: dataset, entity_type: space.entity_type, space: space.space };
+        let mut tx = self.pool.begin().await.map_err(lamina_store::StoreError::from)?;
+        let live = lamina_jobs::live_of_subject(&mut *tx, dataset.as_uuid()).await?;
+        if live.iter().any(|job| job.kind == JobKind::Rebuild.as_str()) {
+            return Ok(());
+        }
+        let job = NewJob {
+            id: JobId::new().as_uuid(),
+            kind: JobKind::Rebuild.as_str(),
+            owner_id: Some(self.owner.as_uuid()),
+            subject_id: Some(dataset.as_uuid()),
+            spec: serde_json::to_value(&spec).map_err(|error| ExploreError::Unavailable(error.to_string()))?,
+            priority: 0,
+            first: Phase::single("rebuild"),
+        };
+        lamina_jobs::enqueue(&mut tx, job).await?;
+        tx.commit().await.map_err(lamina_store::StoreError::from)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What every job handler works with: database, blobs, encoder, limits.
+
+use std::sync::Arc;
+
+use lamina_explore::Encoders;
+use lamina_media::DecodeLimits;
+use lamina_store::BlobStore;
+use lamina_store::sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::stages::StageTimes;
+
+/// Bytes of files that may be held at once while they are worked on, over all chunks of this process.
+const FILES_IN_MEMORY_BYTES: usize = 512 << 20;
+
+/// One permit stands for this many bytes.
+const PERMIT_BYTES: usize = 1 << 10;
+
+/// Shared by all handlers of a process; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// Postgres.
+    pub pool: PgPool,
+    /// Originals, thumbnails, generations.
+    pub blobs: BlobStore,
+    /// The models that are loaded.
+    pub encoders: Encoders,
+    /// What a picture may be.
+    pub limits: DecodeLimits,
+    /// Files of one chunk.
+    pub chunk_files: i64,
+    /// Vectors up to which a dataset is searched exactly.
+    pub exact_limit: usize,
+    /// CPU time by stage.
+    pub stages: Arc<StageTimes>,
+    decode_slots: Arc<Semaphore>,
+    file_memory: Arc<Semaphore>,
+}
+
+/// The choices an operator makes for a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkshopOptions {
+    /// Pictures decoded at once; usually one per core.
+    pub decoders: usize,
+    /// Files of one chunk.
+    pub chunk_files: i64,
+    /// Vectors up to which a dataset is searched exactly.
+    pub exact_limit: usize,
+}
+
+impl Workshop {
+    /// Puts the tools together.
+    pub fn new(pool: PgPool, blobs: BlobStore, encoders: Encoders, options: WorkshopOptions) -> Self {
+        Self {
+            pool,
+            blobs,
+            encoders,
+            limits: DecodeLimits::default(),
+            chunk_files: options.chunk_files.max(1),
+            exact_limit: options.exact_limit,
+            stages: Arc::default(),
+            decode_slots: Arc::new(Semaphore::new(options.decoders.max(1))),
+            file_memory: Arc::new(Semaphore::new(FILES_IN_MEMORY_BYTES / PERMIT_BYTES)),
+        }
+    }
+
+    /// Waits for a turn at the CPU.
+    pub(crate) async fn decode_slot(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        Arc::clone(&self.decode_slots).acquire_owned().await.ok()
+    }
+
+    /// Waits until a file of this size may stay in memory while it is worked on. A file larger than everything there is
+    /// takes everything.
+    pub(crate) async fn file_memory(&self, bytes: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let permits = (bytes / PERMIT_BYTES).clamp(1, FILES_IN_MEMORY_BYTES / PERMIT_BYTES);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        Arc::clone(&self.file_memory).acquire_many_owned(permits).await.ok()
+    }
+}

@@ -1,0 +1,274 @@
+//! The command line: one binary, one verb per task.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{
+    DataOptions, DatabaseOptions, HttpOptions, IndexOptions, InferenceOptions, MetricsOptions, TelemetryOptions,
+    WorkerOptions, parse_duration,
+};
+
+/// Self-hosted server that speaks the Visual Layer HTTP API.
+#[derive(Debug, Parser)]
+#[command(name = "lamina", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Serve the API, and work on jobs inside unless told otherwise
+    Serve(Box<ServeArgs>),
+    /// Work on jobs only; any number may run, on any number of hosts
+    Worker(Box<WorkerArgs>),
+    /// Bring the database schema up to date and end
+    Migrate(DatabaseArgs),
+    /// Make a dataset from a folder, a zip archive or a list of files
+    Import(Box<ImportArgs>),
+    /// Print one bearer token
+    Token(TokenArgs),
+    /// Make, list and revoke API keys
+    Keys(KeysArgs),
+    /// Show the model packages that are installed and bound
+    Models(ModelsArgs),
+    /// Try each precondition by really using it, and say how to mend what is missing
+    Doctor(Box<DoctorArgs>),
+    /// Check every stored thing against every other; exits with 1 on any breach
+    Verify(VerifyArgs),
+    /// Ask a running server whether it is ready; exits with 0 or 1
+    Health(HealthArgs),
+    /// Write the pictures of the demo dataset into a folder
+    DemoPictures(DemoPicturesArgs),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Measure this machine: CPU time per picture of an ingest, by stage
+    Bench(Box<BenchArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub http: HttpOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+    #[command(flatten)]
+    pub worker: WorkerOptions,
+    #[command(flatten)]
+    pub index: IndexOptions,
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+
+    /// Leave jobs to `lamina worker` processes
+    #[arg(long, env = "LAMINA_NO_WORKER", default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub no_worker: bool,
+
+    /// Ingest the demo dataset if there is none, and print how to go on
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub quick_start: bool,
+
+    /// With `--quick-start`: ingest this folder too, and allow `/process` to read below it
+    #[arg(long, value_name = "DIR")]
+    pub photos: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+    #[command(flatten)]
+    pub worker: WorkerOptions,
+    #[command(flatten)]
+    pub index: IndexOptions,
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Folder, `.zip` archive, or `.txt`/`.csv` list of files
+    pub path: PathBuf,
+    /// Name of the dataset
+    #[arg(long)]
+    pub name: String,
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+    #[command(flatten)]
+    pub worker: WorkerOptions,
+    #[command(flatten)]
+    pub index: IndexOptions,
+    /// User who will own the dataset; the first admin when absent
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Leave the originals where they are instead of copying them
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub reduce_disk_space: bool,
+    /// Wait until the dataset is READY or ERROR, showing progress
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub wait: bool,
+    /// Print one JSON object at the end instead of text
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub json: bool,
+    /// With `--wait`: exit with 3 when any file was rejected
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// User whose key signs the token; the first admin when absent
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Life of the token, such as `10m` or `24h`
+    #[arg(long, default_value = "10m", value_parser = parse_duration)]
+    pub ttl: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(subcommand)]
+    pub action: KeysAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysAction {
+    /// Make a key and print it with its secret, which is shown this once
+    Create {
+        /// User who may act with it; made when missing
+        #[arg(long)]
+        user: Option<String>,
+        /// Role of a user made by this command
+        #[arg(long, default_value = "editor", value_parser = ["admin", "editor", "viewer"])]
+        role: String,
+        /// What the key is for
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Life of the key, such as `90d`; for ever when absent
+        #[arg(long, value_parser = parse_duration)]
+        expires_in: Option<Duration>,
+        /// Print one JSON object
+        #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+        json: bool,
+    },
+    /// List keys without their secrets
+    List,
+    /// End the life of a key at once
+    Revoke {
+        /// The key
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+    #[command(subcommand)]
+    pub action: ModelsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// List the packages found, with size, licence and whether every file is as its manifest says
+    List {
+        /// Print JSON
+        #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Also read every blob and every generation, and search for every item by itself
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub deep: bool,
+    /// Print JSON
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Address of the server
+    #[arg(long, env = "LAMINA_LISTEN", default_value = "127.0.0.1:2080")]
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoPicturesArgs {
+    /// Folder to write to; created when missing
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    pub subject: BenchSubject,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchSubject {
+    /// CPU milliseconds per picture of an ingest, by stage, on generated JPEGs
+    Ingest {
+        #[command(flatten)]
+        inference: InferenceOptions,
+        #[command(flatten)]
+        data: DataOptions,
+        /// Number of pictures
+        #[arg(long, default_value_t = 500)]
+        pictures: usize,
+        /// Print JSON
+        #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+        json: bool,
+    },
+}

@@ -1,0 +1,201 @@
+//! Configuration: flags and `LAMINA_*` variables, read once here and handed down.
+//!
+//! Every field says its unit and default in its help text, so `lamina <verb> --help` is the manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Where Lamina keeps everything of its own.
+#[derive(Debug, Clone, Args)]
+pub struct DataOptions {
+    /// Data directory: private database, blobs, keys, runtime libraries. Created when missing
+    #[arg(long, env = "LAMINA_DATA_DIR", value_name = "DIR", default_value_os_t = default_data_dir())]
+    pub data_dir: PathBuf,
+}
+
+/// Which Postgres to use.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseOptions {
+    /// Postgres to use instead of the private one in the data directory
+    #[arg(long, env = "LAMINA_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Folder with `initdb` and `postgres` for the private cluster; found by itself when absent
+    #[arg(long, env = "LAMINA_PG_BIN", value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
+
+    /// Greatest number of database connections of this process
+    #[arg(long, env = "LAMINA_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20)]
+    pub database_connections: u32,
+}
+
+/// The HTTP side.
+#[derive(Debug, Clone, Args)]
+pub struct HttpOptions {
+    /// Address and port to listen on; port 0 takes a free one and prints it
+    #[arg(long, env = "LAMINA_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:2080")]
+    pub listen: SocketAddr,
+
+    /// Origin that links in answers begin with, such as `https://lamina.example`; taken from each request when absent
+    #[arg(long, env = "LAMINA_PUBLIC_ORIGIN", value_name = "URL")]
+    pub public_origin: Option<String>,
+
+    /// `jwt` asks every caller for a token; `none` trusts every caller and listens on loopback only
+    #[arg(long, env = "LAMINA_AUTH", value_name = "MODE", default_value = "jwt", value_parser = ["jwt", "none"])]
+    pub auth: String,
+
+    /// With `--auth none`: listen on an address that is not loopback all the same
+    #[arg(long, env = "LAMINA_ALLOW_OPEN_NETWORK", default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub allow_open_network: bool,
+
+    /// With `--auth none`: further host names that requests may be addressed to, comma separated
+    #[arg(long, env = "LAMINA_ALLOWED_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+
+    /// Folders that `/process` may read from, comma separated; none by default
+    #[arg(long, env = "LAMINA_INGEST_ROOTS", value_name = "DIRS", value_delimiter = ',')]
+    pub ingest_roots: Vec<PathBuf>,
+
+    /// How long links to pictures stay valid, such as `24h`
+    #[arg(long, env = "LAMINA_LINK_TTL", value_name = "TIME", default_value = "24h", value_parser = parse_duration)]
+    pub link_ttl: Duration,
+
+    /// Greatest size of one uploaded file, in bytes
+    #[arg(long, env = "LAMINA_MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = 200_000_000)]
+    pub max_upload_bytes: u64,
+
+    /// Greatest size of one uploaded archive, in bytes
+    #[arg(long, env = "LAMINA_MAX_ARCHIVE_BYTES", value_name = "BYTES", default_value_t = 20_000_000_000)]
+    pub max_archive_bytes: u64,
+
+    /// Connections served at once; more wait
+    #[arg(long, env = "LAMINA_MAX_CONNECTIONS", value_name = "N", default_value_t = 1024)]
+    pub max_connections: usize,
+}
+
+/// Models and the device they run on.
+#[derive(Debug, Clone, Args)]
+pub struct InferenceOptions {
+    /// `auto`, `cpu`, `cuda`, `cuda:0,1` or `tensorrt`; all but `auto` refuse to start when the device does not work
+    #[arg(long, env = "LAMINA_DEVICE", value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+
+    /// ONNX Runtime library file; found by itself when absent
+    #[arg(long, env = "LAMINA_ONNXRUNTIME", value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+
+    /// Folder of model packages; found beside the data, the binary or the checkout when absent
+    #[arg(long, env = "LAMINA_MODELS_DIR", value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+
+    /// Package bound to the `INDEX` slot: the encoder that ingest runs
+    #[arg(long, env = "LAMINA_INDEX_PACKAGE", value_name = "NAME", default_value = "lamina-starter-encoder")]
+    pub index_package: String,
+
+    /// Threads of one model session on the CPU
+    #[arg(long, env = "LAMINA_INFERENCE_THREADS", value_name = "N", default_value_t = 1)]
+    pub inference_threads: usize,
+}
+
+/// The background worker.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerOptions {
+    /// Chunks worked on at once; 0 takes one per core, at least two
+    #[arg(long, env = "LAMINA_WORKER_SLOTS", value_name = "N", default_value_t = 0)]
+    pub worker_slots: usize,
+
+    /// How long a claimed chunk stays claimed without a sign of life, such as `30s`
+    #[arg(long, env = "LAMINA_LEASE", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub lease: Duration,
+
+    /// Files of one chunk of an ingest
+    #[arg(long, env = "LAMINA_CHUNK_FILES", value_name = "N", default_value_t = 128)]
+    pub chunk_files: usize,
+}
+
+/// Memory and index settings shared by server and worker.
+#[derive(Debug, Clone, Args)]
+pub struct IndexOptions {
+    /// Memory for loaded datasets, in bytes; the least recently used goes first
+    #[arg(long, env = "LAMINA_SNAPSHOT_BYTES", value_name = "BYTES", default_value_t = 2_000_000_000)]
+    pub snapshot_bytes: usize,
+
+    /// Datasets up to this many vectors are searched exactly
+    #[arg(long, env = "LAMINA_EXACT_LIMIT", value_name = "N", default_value_t = 50_000)]
+    pub exact_limit: usize,
+}
+
+/// Logs and metrics.
+#[derive(Debug, Clone, Args)]
+pub struct TelemetryOptions {
+    /// Log filter in the form `info,lamina_http=debug`
+    #[arg(long, env = "LAMINA_LOG", value_name = "FILTER", default_value = "info", global = true)]
+    pub log: String,
+
+    /// `text` or `json`
+    #[arg(long, env = "LAMINA_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"], global = true)]
+    pub log_format: String,
+}
+
+/// Prometheus metrics.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsOptions {
+    /// Address of the Prometheus page `/metrics`; off when absent
+    #[arg(long, env = "LAMINA_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// `/var/lib/lamina` for root, whose home no other user may enter; else the user's data home.
+fn default_data_dir() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "this is the binary, where configuration is read")]
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty()).map(PathBuf::from);
+    if rustix::process::getuid().is_root() {
+        return PathBuf::from("/var/lib/lamina");
+    }
+    variable("XDG_DATA_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("lamina")
+}
+
+/// Reads `90`, `90s`, `10m`, `24h` or `7d`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(format!("{text:?} is not a time such as 90s, 10m, 24h or 7d")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a time such as 90s, 10m, 24h or 7d"))?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| format!("{text:?} is too long"))
+}
+
+/// The names of all `LAMINA_*` variables of the environment that `known` does not list: surely mistyped.
+pub fn unknown_variables(known: &[String]) -> Vec<String> {
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("LAMINA_") && !known.contains(name))
+        .collect();
+    unknown.sort();
+    unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_and_without_unit() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["", "m", "10 m", "-5s", "1.5h", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
