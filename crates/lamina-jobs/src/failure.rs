@@ -48,8 +48,8 @@ pub(crate) fn judge(error: &JobError, chunk: &ClaimedChunk, rules: &RetryRules) 
         JobError::LeaseLost => Verdict::Drop,
         JobError::Interrupted => Verdict::GiveBack(Duration::ZERO),
         JobError::Wait { after, .. } => Verdict::GiveBack(*after),
-        JobError::Fatal { message, .. } => Verdict::Fail(message.clone()),
-        JobError::Retry { reason, .. } if chunk.exhausted => Verdict::Fail(reason.clone()),
+        JobError::Fatal { message, .. } => Verdict::Fail(storable(message)),
+        JobError::Retry { reason, .. } if chunk.exhausted => Verdict::Fail(storable(reason)),
         JobError::Retry { .. } if chunk.attempt >= rules.max_attempts && chunk.units() > 1 => {
             Verdict::Split
         }
@@ -149,12 +149,11 @@ async fn mark_failed(
     chunk: &ClaimedChunk,
     message: &str,
 ) -> Result<bool, QueueError> {
-    let message = storable(message);
     let sql = "update job_states set state = 'failed', error_message = $2, finished_at = now(), updated_at = now() \
                where job_id = $1 and state in ('queued', 'running')";
     let is_live = sqlx::query(sql)
         .bind(chunk.job.id)
-        .bind(&message)
+        .bind(message)
         .execute(&mut *conn)
         .await?
         .rows_affected()
@@ -167,7 +166,7 @@ async fn mark_failed(
     let is_ours = sqlx::query(sql)
         .bind(chunk.lease.chunk_id)
         .bind(chunk.lease.token)
-        .bind(&message)
+        .bind(message)
         .execute(&mut *conn)
         .await?
         .rows_affected()

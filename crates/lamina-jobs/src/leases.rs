@@ -40,6 +40,11 @@ impl Leases {
         last_progress
     }
 
+    /// False once it turned out to be lost, or was given up.
+    pub(crate) fn holds(&self, lease: Lease) -> bool {
+        self.lock().get(&lease.chunk_id).is_some_and(|held| held.token == lease.token)
+    }
+
     pub(crate) fn drop_lease(&self, lease: Lease) {
         let mut held = self.lock();
         if held

@@ -209,9 +209,8 @@ async fn work_on(inner: Arc<Inner>, chunk: ClaimedChunk, cancel: CancellationTok
     };
     telemetry::claimed(&chunk);
     let started = Instant::now();
-    let lost = cancel.child_token();
-    let last_progress = inner.leases.hold(chunk.lease, lost.clone());
-    let context = JobContext::new(&chunk, lost.clone(), last_progress);
+    let last_progress = inner.leases.hold(chunk.lease, cancel.clone());
+    let context = JobContext::new(&chunk, cancel, last_progress);
     let outcome = if chunk.is_spent {
         Err(JobError::fatal(
             "a part of the work ended the worker each time it was tried",
@@ -231,8 +230,7 @@ async fn work_on(inner: Arc<Inner>, chunk: ClaimedChunk, cancel: CancellationTok
         }
         Err(error) => {
             // A handler that was told to stop says so in one way; whether the lease is lost is known here.
-            let is_lost = lost.is_cancelled() && !cancel.is_cancelled();
-            let error = if is_lost { JobError::LeaseLost } else { error };
+            let error = if inner.leases.holds(chunk.lease) { error } else { JobError::LeaseLost };
             telemetry::ended(&chunk, error.outcome(), seconds);
             conclude(&inner, handler.as_ref(), &chunk, &error).await;
         }
