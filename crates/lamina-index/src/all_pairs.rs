@@ -60,39 +60,21 @@ pub(crate) fn all_pairs(
         from += round.len();
         tasks = (tasks * 2).min(ROUND_TASKS);
     }
-    // The products chose; the distances that are kept come from the one function that every search uses.
+    // The products chose; the distances that are kept come from one function, the same from both sides.
+    let distance = |a: usize, b: u32| vectors.distance(rows[a] as usize, rows[b as usize] as usize);
     hits.par_chunks_mut(per_row.max(1))
         .enumerate()
         .for_each(|(row, list)| {
-            let unit = vectors.unit_row(rows[row] as usize);
             for hit in list.iter_mut() {
-                hit.distance = exact_distance(vectors, rows, row, hit.ordinal as usize, &unit);
+                hit.distance = distance(row, hit.ordinal);
             }
             list.sort_unstable();
         });
-    forest.par_iter_mut().for_each(|edge| {
-        edge.distance = vectors.distance(
-            rows[edge.a as usize] as usize,
-            rows[edge.b as usize] as usize,
-        );
-    });
+    forest
+        .par_iter_mut()
+        .for_each(|edge| edge.distance = distance(edge.a as usize, edge.b));
     forest.sort_unstable_by(Edge::order);
     Ok((Neighbours::new(per_row, hits), forest))
-}
-
-/// The distance of two places, the same from both sides.
-fn exact_distance(
-    vectors: &VectorBlock,
-    rows: &[u32],
-    from: usize,
-    to: usize,
-    from_unit: &[f32],
-) -> f32 {
-    if rows[from] < rows[to] {
-        vectors.distance_to(rows[to] as usize, from_unit)
-    } else {
-        vectors.distance(rows[to] as usize, rows[from] as usize)
-    }
 }
 
 /// One block of rows against all columns.

@@ -23,15 +23,30 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     total(&sums)
 }
 
+/// Values widened at once, on the stack.
+const CHUNK: usize = 128;
+
 /// Scalar product of a query with a stored row.
 pub(crate) fn dot_half(query: &[f32], row: &[f16]) -> f32 {
-    const CHUNK: usize = 128;
     let mut sums = [0.0f32; LANES];
     let mut buffer = [0.0f32; CHUNK];
     for (part, stored) in query.chunks(CHUNK).zip(row.chunks(CHUNK)) {
         let wide = &mut buffer[..stored.len()];
         stored.convert_to_f32_slice(wide);
         add_products(part, wide, &mut sums);
+    }
+    total(&sums)
+}
+
+/// Scalar product of two stored rows; the same in both orders to the last bit.
+pub(crate) fn dot_halves(a: &[f16], b: &[f16]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (mut left, mut right) = ([0.0f32; CHUNK], [0.0f32; CHUNK]);
+    for (a, b) in a.chunks(CHUNK).zip(b.chunks(CHUNK)) {
+        let (left, right) = (&mut left[..a.len()], &mut right[..b.len()]);
+        a.convert_to_f32_slice(left);
+        b.convert_to_f32_slice(right);
+        add_products(left, right, &mut sums);
     }
     total(&sums)
 }
@@ -94,6 +109,8 @@ mod tests {
             assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-3, "{length}");
             // All values above are exact in half precision, so the two sums are the same sum.
             assert_eq!(dot(&a, &b), dot_half(&a, &stored), "{length}");
+            let both: Vec<f16> = a.iter().map(|value| f16::from_f32(*value)).collect();
+            assert_eq!(dot(&a, &b), dot_halves(&both, &stored), "{length}");
             assert_eq!(dot(&a, &b), dot(&b, &a));
         }
     }

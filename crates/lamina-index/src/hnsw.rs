@@ -70,7 +70,10 @@ impl HnswIndex {
             BUILD_BREADTH,
             ClampedCosine,
         );
-        let kinds: Vec<u32> = (0..twins.len() as u32).collect();
+        // Shuffled, always in the same way: datasets come in order (all frames of a video, one folder after the other), and a
+        // graph that begins inside one crowd of near-copies never gets links out of it.
+        let mut kinds: Vec<u32> = (0..twins.len() as u32).collect();
+        kinds.sort_by_cached_key(|kind| scatter(*kind));
         let insert = |kind: &u32| {
             let row = vectors.unit_row(twins.first(*kind) as usize);
             graph.insert((&row, *kind as usize));
@@ -183,6 +186,14 @@ impl HnswIndex {
             allowed.range_cardinality(0..rows as u32) as usize
         })
     }
+}
+
+/// Takes neighbouring numbers far apart (the finaliser of the public-domain splitmix64 generator).
+const fn scatter(number: u32) -> u64 {
+    let mut bits = (number as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
 
 impl VectorIndex for HnswIndex {

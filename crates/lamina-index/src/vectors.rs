@@ -4,7 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use lamina_types::Embedding;
 
-use crate::distance::{dot_half, from_cosine};
+use crate::distance::{dot_half, dot_halves, from_cosine};
 use crate::{IndexError, VectorError};
 
 /// How far from 1 the length of a stored vector may be. Rounding to half precision moves it by at most 5e-4.
@@ -185,9 +185,7 @@ impl VectorBlock {
         if a == b {
             return 0.0;
         }
-        // A fixed order, because converting one side and scaling the other would round differently.
-        let (a, b) = (a.min(b), a.max(b));
-        self.distance_to(b, &self.unit_row(a))
+        from_cosine(dot_halves(self.row(a), self.row(b)) * (self.scales[a] * self.scales[b]))
     }
 
     /// Cosine distance of a row to a unit vector of the same dimension.
