@@ -1,7 +1,5 @@
 //! Datasets (contract 3 and 9).
 
-use std::collections::BTreeMap;
-
 use lamina_types::{DatasetStatus, SourceType};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -101,7 +99,7 @@ pub struct SampleDataset {
 }
 
 /// Answer of `GET /dataset/{id}/stats`.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DatasetStats {
     /// Pictures.
     pub n_images: i64,
@@ -110,22 +108,10 @@ pub struct DatasetStats {
     /// Objects.
     pub n_objects: i64,
     /// Clusters of pictures at the finest level.
-    pub n_clusters: i64,
+    pub n_clusters: u64,
     /// Different labels.
-    pub n_labels: i64,
-    /// Pictures with a caption.
-    pub n_captions: i64,
-    /// Pictures per issue.
-    pub issues: IssueCounts,
-    /// Bytes of the originals, each content counted once.
-    pub size_bytes: i64,
+    pub n_labels: u64,
 }
-
-/// Pictures per issue, by the issue's wire name; every known issue is present.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Object)]
-pub struct IssueCounts(pub BTreeMap<&'static str, u64>);
 
 #[cfg(test)]
 mod tests {

@@ -24,8 +24,7 @@ mod time;
 pub use anchor::AnchorAnswer;
 pub use cluster::{ClusterInfo, ClusterMembers};
 pub use dataset::{
-    CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, IssueCounts,
-    SampleDataset,
+    CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, SampleDataset,
 };
 pub use enrichment::{AppliedModels, EnrichmentContext};
 pub use error::{Detail, ErrorBody, ErrorCode, FieldError, LocPart};

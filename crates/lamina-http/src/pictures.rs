@@ -1,0 +1,140 @@
+//! The bytes behind a media link.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use lamina_media::PictureFormat;
+use lamina_store::media::Media;
+use lamina_store::{BlobError, StoreError, datasets, media};
+
+use crate::links::Variant;
+use crate::routes::media::SentLink;
+use crate::state::AppState;
+use crate::{ApiError, now};
+
+/// A picture that may be read.
+pub(crate) struct OpenPicture {
+    media: Media,
+    variant: Variant,
+    /// Names the bytes.
+    pub(crate) etag: String,
+    /// Life of the link.
+    pub(crate) seconds_left: i64,
+}
+
+/// Bytes and what they are.
+pub(crate) struct Picture {
+    pub(crate) bytes: Bytes,
+    pub(crate) content_type: &'static str,
+}
+
+/// The one answer for links that open nothing, whatever the reason.
+pub(crate) fn no_such_picture() -> ApiError {
+    ApiError::not_found("Media not found")
+}
+
+/// Checks a link against the clock, the dataset's epoch and the signature.
+///
+/// # Errors
+/// 404, always in the same words.
+pub(crate) async fn open(state: &AppState, link: &SentLink) -> Result<OpenPicture, ApiError> {
+    let seconds_left = link.expiry.saturating_sub(now::unix_seconds());
+    if seconds_left < 0 {
+        return Err(no_such_picture());
+    }
+    // The system reads here, not a user: the signature over the epoch is what gives the right.
+    let dataset = datasets::find(&state.pool, link.target.dataset)
+        .await?
+        .ok_or_else(no_such_picture)?;
+    if !state.links.verify(
+        link.target,
+        dataset.link_epoch,
+        link.expiry,
+        &link.signature,
+    ) {
+        return Err(no_such_picture());
+    }
+    let found = media::by_id(&state.pool, dataset.id, link.target.media)
+        .await?
+        .ok_or_else(no_such_picture)?;
+    let variant = link.target.variant;
+    let etag = format!("\"{}-{}\"", found.hash, variant.as_str());
+    Ok(OpenPicture {
+        media: found,
+        variant,
+        etag,
+        seconds_left,
+    })
+}
+
+impl OpenPicture {
+    /// Reads it. The type sent is the one that was detected when the picture was taken in.
+    ///
+    /// # Errors
+    /// 404 when the original has changed or gone away from its own place.
+    pub(crate) async fn read(&self, state: &AppState) -> Result<Picture, ApiError> {
+        let Media {
+            owner_id,
+            hash,
+            has_original,
+            source_path,
+            format,
+            ..
+        } = &self.media;
+        let bytes = match (self.variant, source_path) {
+            (Variant::Thumbnail, _) => state
+                .blobs
+                .get_thumbnail(*owner_id, *hash)
+                .await
+                .map_err(gone)?,
+            (Variant::Original, Some(path)) if !has_original => {
+                self.read_in_place(path.into()).await?
+            }
+            (Variant::Original, _) => state
+                .blobs
+                .get_content(*owner_id, *hash)
+                .await
+                .map_err(gone)?,
+        };
+        let known = PictureFormat::ALL
+            .iter()
+            .find(|known| known.as_str() == format);
+        let content_type = match self.variant {
+            Variant::Thumbnail => PictureFormat::Webp.mime(),
+            Variant::Original => known.map_or("application/octet-stream", |known| known.mime()),
+        };
+        Ok(Picture {
+            bytes,
+            content_type,
+        })
+    }
+
+    /// An original that was left where it was. What lies there now is only sent if it is still the same picture: the place is
+    /// not ours, and anything may have been put there since.
+    async fn read_in_place(&self, path: PathBuf) -> Result<Bytes, ApiError> {
+        let (hash, size) = (self.media.hash, self.media.byte_size);
+        let read = tokio::task::spawn_blocking(move || read_same(&path, hash, size)).await;
+        read.map_err(ApiError::internal)?
+            .ok_or_else(no_such_picture)
+    }
+}
+
+fn read_same(path: &std::path::Path, hash: lamina_types::ContentHash, size: i64) -> Option<Bytes> {
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    let metadata = fs_err::symlink_metadata(path).ok()?;
+    if !metadata.is_file() || i64::try_from(metadata.len()) != Ok(size) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = fs_err::File::open(path).ok()?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, metadata.len()), &mut bytes).ok()?;
+    (lamina_media::content_hash(&bytes) == hash).then(|| Bytes::from(bytes))
+}
+
+/// A blob that is missing is a picture that is being deleted.
+fn gone(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Blob(BlobError::NotFound(_)) => no_such_picture(),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,99 @@
+//! What the routes ask of the read side. A trait, so that the contract of the wire can be tested without a model.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lamina_explore::{
+    ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
+};
+use lamina_store::datasets::DatasetAccess;
+use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold};
+
+/// Pages, members, pictures and anchors of a dataset the caller may see. See [`Explorer`], which is the real one.
+#[async_trait]
+pub trait ReadSide: Send + Sync {
+    /// One page of clusters.
+    async fn explore(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+    ) -> Result<ExplorePage, ExploreError>;
+
+    /// One page of a cluster's members; `None` for an unknown cluster.
+    async fn cluster_page(
+        &self,
+        access: &DatasetAccess,
+        id: ClusterId,
+        plan: &ExplorePlan,
+    ) -> Result<Option<Vec<MediaView>>, ExploreError>;
+
+    /// One picture.
+    async fn media(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<MediaView>, ExploreError>;
+
+    /// Numbers about the dataset at one level.
+    async fn metadata(
+        &self,
+        access: &DatasetAccess,
+        threshold: SimilarityThreshold,
+        entity_type: EntityType,
+    ) -> Result<ExploreMetadata, ExploreError>;
+
+    /// Keeps a picture to be searched for.
+    async fn add_anchor(
+        &self,
+        access: &DatasetAccess,
+        bytes: Bytes,
+        entity_type: EntityType,
+        region: Region,
+    ) -> Result<AnchorId, ExploreError>;
+}
+
+#[async_trait]
+impl ReadSide for Explorer {
+    async fn explore(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+    ) -> Result<ExplorePage, ExploreError> {
+        Explorer::explore(self, access, plan).await
+    }
+
+    async fn cluster_page(
+        &self,
+        access: &DatasetAccess,
+        id: ClusterId,
+        plan: &ExplorePlan,
+    ) -> Result<Option<Vec<MediaView>>, ExploreError> {
+        Explorer::cluster_page(self, access, id, plan).await
+    }
+
+    async fn media(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<MediaView>, ExploreError> {
+        Explorer::media(self, access, id).await
+    }
+
+    async fn metadata(
+        &self,
+        access: &DatasetAccess,
+        threshold: SimilarityThreshold,
+        entity_type: EntityType,
+    ) -> Result<ExploreMetadata, ExploreError> {
+        Explorer::metadata(self, access, threshold, entity_type).await
+    }
+
+    async fn add_anchor(
+        &self,
+        access: &DatasetAccess,
+        bytes: Bytes,
+        entity_type: EntityType,
+        region: Region,
+    ) -> Result<AnchorId, ExploreError> {
+        Explorer::add_anchor(self, access, bytes, entity_type, region).await
+    }
+}

@@ -1,0 +1,129 @@
+//! All routes in one table: what is served is what is described.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use lamina_api::ErrorCode;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::ApiError;
+use crate::auth::guard_browsers;
+use crate::docs_page::DocsPage;
+use crate::observe::{no_such_method, no_such_path, observe, panicked};
+use crate::routes::{
+    datasets, docs, enrichment, explore, health, images, ingestion, media, process, search_image,
+    uploads, user_config,
+};
+use crate::state::AppState;
+
+/// Where the API lives.
+const PREFIX: &str = "/api/v1";
+
+/// The whole HTTP side.
+pub fn router(state: AppState) -> Router {
+    let (api, openapi) = api(&state).split_for_parts();
+    let page = DocsPage::new(openapi);
+    let descriptions = Router::new()
+        .route(&format!("{PREFIX}/openapi.json"), get(docs::get_openapi))
+        .route(&format!("{PREFIX}/docs"), get(docs::get_docs))
+        .layer(Extension(page));
+    let guarded = api
+        .merge(descriptions)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            guard_browsers,
+        ));
+    guarded
+        // Links are opened from other sites by design; health is asked for by supervisors under any name.
+        .route(
+            "/media/{dataset_id}/{media_id}/{variant}",
+            get(media::get_media),
+        )
+        .route("/healthz", get(health::get_healthz))
+        .route("/readyz", get(health::get_readyz))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        // Bodies are read by our own extractors, each under its own limit.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(observe))
+        .with_state(state)
+}
+
+/// The description of the API.
+pub fn openapi() -> OpenApi {
+    described(plain_routes().merge(upload_routes())).into_openapi()
+}
+
+fn api(state: &AppState) -> OpenApiRouter<AppState> {
+    // An upload takes as long as it takes; its body has clocks of its own.
+    let plain = plain_routes().layer(middleware::from_fn_with_state(state.clone(), limit_time));
+    described(plain.merge(upload_routes()))
+}
+
+fn described(routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    let info = InfoBuilder::new()
+        .title("Lamina")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Picture collections: clusters, duplicates, visual search. Compatible with the Visual Layer API."));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .build();
+    let description = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("bearer", [""; 0])]))
+        .build();
+    OpenApiRouter::with_openapi(description).nest(PREFIX, routes)
+}
+
+fn plain_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::get_healthcheck))
+        .routes(routes!(
+            process::process_path,
+            process::process_path_by_post
+        ))
+        .routes(routes!(datasets::list_datasets))
+        .routes(routes!(datasets::list_sample_data))
+        .routes(routes!(datasets::get_creation_status))
+        .routes(routes!(datasets::create_dataset))
+        .routes(routes!(datasets::get_dataset, datasets::delete_dataset))
+        .routes(routes!(datasets::get_dataset_stats))
+        .routes(routes!(ingestion::create_draft_dataset))
+        .routes(routes!(ingestion::open_upload))
+        .routes(routes!(ingestion::process_files))
+        .routes(routes!(images::get_image))
+        .routes(routes!(explore::explore_dataset))
+        .routes(routes!(explore::get_similarity_cluster))
+        .routes(routes!(explore::get_exploration_metadata))
+        .routes(routes!(enrichment::get_enrichment_context))
+        .routes(routes!(user_config::get_user_config))
+}
+
+fn upload_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(ingestion::upload_files))
+        .routes(routes!(uploads::upload_archive))
+        .routes(routes!(search_image::search_image_similarity))
+}
+
+/// Gives up on a request after the configured time. What changes something runs on by itself.
+async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::new(ErrorCode::Unavailable, "The request took too long").into_response()
+        }
+    }
+}

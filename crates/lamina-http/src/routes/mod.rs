@@ -1,0 +1,14 @@
+//! Handlers, one module per resource: take the request apart, call one function, wrap the answer.
+
+pub(crate) mod datasets;
+pub(crate) mod docs;
+pub(crate) mod enrichment;
+pub(crate) mod explore;
+pub(crate) mod health;
+pub(crate) mod images;
+pub(crate) mod ingestion;
+pub(crate) mod media;
+pub(crate) mod process;
+pub(crate) mod search_image;
+pub(crate) mod uploads;
+pub(crate) mod user_config;

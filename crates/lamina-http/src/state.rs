@@ -1,0 +1,184 @@
+//! What handlers share, and how the HTTP side is configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamina_store::sqlx::PgPool;
+use lamina_store::{BlobStore, Principal, Secret, Secrets};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::HostList;
+use crate::links::{LinkKeys, LinkMaker, Origin};
+use crate::read_side::ReadSide;
+use crate::readiness::Readiness;
+use crate::roots::IngestRoots;
+use crate::upload::{Spool, UploadLimits};
+use crate::{ApiError, now};
+
+/// Who may call.
+#[derive(Debug, Clone)]
+pub enum AuthMode {
+    /// A signed token with every request.
+    Jwt,
+    /// Everybody, as this one user, who owns everything; `Authorization` is ignored.
+    None {
+        /// The implicit user: `User::implicit_principal`.
+        user: Principal,
+        /// Host names this server answers to.
+        hosts: HostList,
+    },
+}
+
+/// Settings of the HTTP side; read once by the binary.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Start of links in answers; taken from each request when absent.
+    pub public_origin: Option<Origin>,
+    /// Who may call.
+    pub auth: AuthMode,
+    /// What an upload may take.
+    pub uploads: UploadLimits,
+    /// Folders that may be ingested by path.
+    pub ingest_roots: IngestRoots,
+    /// Least life of a media link.
+    pub link_ttl: Duration,
+    /// How long a request without an upload may take.
+    pub request_timeout: Duration,
+    /// Query pictures that are held in memory at once.
+    pub query_pictures: usize,
+}
+
+impl HttpConfig {
+    /// Settings with the documented defaults.
+    pub fn new(auth: AuthMode) -> Self {
+        Self {
+            public_origin: None,
+            auth,
+            uploads: UploadLimits::default(),
+            ingest_roots: IngestRoots::default(),
+            link_ttl: Duration::from_secs(24 * 3_600),
+            request_timeout: Duration::from_secs(30),
+            query_pictures: 4,
+        }
+    }
+}
+
+/// Everything a handler may use. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+/// The parts of [`AppState`].
+pub struct Inner {
+    /// The database.
+    pub pool: PgPool,
+    /// The blobs.
+    pub blobs: BlobStore,
+    /// The read side.
+    pub explorer: Arc<dyn ReadSide>,
+    /// Opens API secrets.
+    pub secrets: Arc<Secrets>,
+    /// Signs media links.
+    pub links: LinkKeys,
+    /// Settings.
+    pub config: HttpConfig,
+    /// Whether the server can serve.
+    pub readiness: Readiness,
+    /// Work that must come to its end even when the client leaves; shutdown waits for it.
+    pub tasks: TaskTracker,
+    pub(crate) spool: Spool,
+    pub(crate) query_pictures: Arc<Semaphore>,
+    /// What tokens of unknown keys are checked with, so that they cost as much as others.
+    pub(crate) dummy_secret: Secret,
+}
+
+/// The parts that the binary brings.
+pub struct AppParts {
+    /// The database.
+    pub pool: PgPool,
+    /// The blobs.
+    pub blobs: BlobStore,
+    /// The read side: an `Explorer`.
+    pub explorer: Arc<dyn ReadSide>,
+    /// Opens API secrets.
+    pub secrets: Arc<Secrets>,
+    /// Signs media links: [`LinkKeys::of`] the same secrets.
+    pub links: LinkKeys,
+    /// Settings.
+    pub config: HttpConfig,
+    /// Whether the server can serve.
+    pub readiness: Readiness,
+    /// Work that shutdown waits for.
+    pub tasks: TaskTracker,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    pub fn new(parts: AppParts) -> Self {
+        let AppParts {
+            pool,
+            blobs,
+            explorer,
+            secrets,
+            links,
+            config,
+            readiness,
+            tasks,
+        } = parts;
+        let spool = Spool::new(blobs.staging_dir());
+        let query_pictures = Arc::new(Semaphore::new(config.query_pictures));
+        let dummy_secret = Secret::new(format!(
+            "{:032x}{:032x}",
+            rand::random::<u128>(),
+            rand::random::<u128>()
+        ));
+        Self(Arc::new(Inner {
+            pool,
+            blobs,
+            explorer,
+            secrets,
+            links,
+            config,
+            readiness,
+            tasks,
+            spool,
+            query_pictures,
+            dummy_secret,
+        }))
+    }
+
+    /// Links for one answer.
+    pub(crate) fn link_maker(&self, headers: &http::HeaderMap) -> LinkMaker {
+        let origin = self
+            .config
+            .public_origin
+            .clone()
+            .unwrap_or_else(|| Origin::of_request(headers));
+        let lifetime_s = i64::try_from(self.config.link_ttl.as_secs()).unwrap_or(i64::MAX);
+        LinkMaker::new(self.links.clone(), origin, now::unix_seconds(), lifetime_s)
+    }
+
+    /// Runs a state change to its end even if the client leaves meanwhile: a handler is dropped at any await, and a
+    /// transaction or a file must not be cut in half.
+    ///
+    /// # Errors
+    /// Those of `work`; 500 when it panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        use tracing::Instrument as _;
+        self.tasks
+            .spawn(work.in_current_span())
+            .await
+            .map_err(ApiError::internal)?
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

@@ -1,0 +1,225 @@
+//! Pages of the read side as answers: links signed, nullability as the contract has it.
+
+use lamina_api::{
+    COSINE_DISTANCE, ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, Preview,
+    TagInfo,
+};
+use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView};
+use lamina_store::datasets::Dataset;
+use lamina_types::{DatasetId, EntityType, MediaId, TagId};
+
+use crate::links::{LinkMaker, LinkTarget, Variant};
+
+/// What the links of one dataset are made of.
+pub(crate) struct Linker {
+    maker: LinkMaker,
+    dataset: DatasetId,
+    epoch: i32,
+}
+
+impl Linker {
+    pub(crate) fn new(maker: LinkMaker, dataset: &Dataset) -> Self {
+        Self {
+            maker,
+            dataset: dataset.id,
+            epoch: dataset.link_epoch,
+        }
+    }
+
+    fn link(&self, media: uuid::Uuid, variant: Variant) -> String {
+        let media = MediaId::from_uuid(media);
+        self.maker.link(
+            LinkTarget {
+                dataset: self.dataset,
+                media,
+                variant,
+            },
+            self.epoch,
+        )
+    }
+}
+
+/// One page of explore.
+pub(crate) fn explore_answer(
+    page: ExplorePage,
+    plan: &ExplorePlan,
+    linker: &Linker,
+) -> ExploreAnswer {
+    ExploreAnswer {
+        clusters: page
+            .clusters
+            .into_iter()
+            .map(|cluster| cluster_info(cluster, plan, linker))
+            .collect(),
+        metadata: ExploreMetadata::default(),
+        total_pages: page.total_pages,
+        current_page: plan.page_number,
+    }
+}
+
+fn cluster_info(cluster: ClusterView, plan: &ExplorePlan, linker: &Linker) -> ClusterInfo {
+    ClusterInfo {
+        cluster_id: cluster.cluster_id.as_uuid(),
+        kind: plan.entity_type,
+        n_images: cluster.n_images,
+        n_objects: cluster.n_objects,
+        n_videos: 0,
+        n_frames: cluster.n_frames,
+        size_display_value: display_size(cluster.size_bytes),
+        similarity_threshold: plan.threshold,
+        relevance_score: cluster.relevance_score,
+        relevance_score_type: score_type(cluster.relevance_score),
+        formed_by: "SIMILARITY".to_owned(),
+        captions: some_if_any(cluster.captions),
+        labels: (!cluster.labels.is_empty()).then_some(cluster.labels),
+        user_tags: (!cluster.user_tags.is_empty()).then(|| {
+            cluster
+                .user_tags
+                .into_iter()
+                .map(|(id, name)| (id.to_string(), name))
+                .collect()
+        }),
+        previews: cluster
+            .previews
+            .into_iter()
+            .map(|media| preview(media, linker))
+            .collect(),
+    }
+}
+
+/// One member of a cluster.
+pub(crate) fn preview(media: MediaView, linker: &Linker) -> Preview {
+    Preview {
+        kind: kind_of(media.entity_type).to_owned(),
+        media_id: media.media_id,
+        media_uri: linker.link(media.media_id, Variant::Original),
+        media_thumb_uri: linker.link(media.media_id, Variant::Thumbnail),
+        image_id: media.image_id,
+        image_uri: linker.link(media.image_id, Variant::Original),
+        caption: media.caption,
+        file_name: media.file_name,
+        original_uri: media.original_uri,
+        bounding_box: media.bounding_box.map(Into::into),
+        video_uri: String::new(),
+        frame_timestamp: None,
+        labels: some_if_any(media.labels),
+        user_tags: tags(media.user_tags),
+        width: media.width,
+        height: media.height,
+        relevance_score: media.relevance_score,
+        relevance_score_type: score_type(media.relevance_score),
+    }
+}
+
+/// One picture by itself.
+pub(crate) fn image_info(media: MediaView, dataset: DatasetId, linker: &Linker) -> ImageInfo {
+    let issues = media
+        .issues
+        .iter()
+        .map(|(issue, confidence)| ImageIssue::new(*issue, *confidence))
+        .collect();
+    let uniqueness_score = media.uniqueness;
+    let shown = preview(media, linker);
+    ImageInfo {
+        kind: shown.kind,
+        dataset_id: dataset.as_uuid(),
+        media_id: shown.media_id,
+        media_uri: shown.media_uri,
+        media_thumb_uri: shown.media_thumb_uri,
+        image_id: shown.image_id,
+        image_uri: shown.image_uri,
+        caption: shown.caption,
+        file_name: shown.file_name,
+        original_uri: shown.original_uri,
+        bounding_box: shown.bounding_box,
+        video_uri: shown.video_uri,
+        frame_timestamp: shown.frame_timestamp,
+        labels: shown.labels,
+        user_tags: shown.user_tags,
+        width: shown.width,
+        height: shown.height,
+        uniqueness_score,
+        issues,
+    }
+}
+
+const fn kind_of(entity: EntityType) -> &'static str {
+    match entity {
+        EntityType::Images => "IMAGE",
+        EntityType::Objects => "OBJECT",
+    }
+}
+
+fn score_type(score: Option<f32>) -> Option<String> {
+    score.map(|_| COSINE_DISTANCE.to_owned())
+}
+
+fn some_if_any<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn tags(tags: Vec<(TagId, String)>) -> Option<Vec<TagInfo>> {
+    some_if_any(
+        tags.into_iter()
+            .map(|(id, name)| TagInfo {
+                id: id.as_uuid(),
+                name,
+            })
+            .collect(),
+    )
+}
+
+/// `0B`, `512B`, `1.5KB`, `2.0GB`: powers of 1,024.
+fn display_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
+    if bytes < 1_024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64 / 1_024.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if value < 1_023.95 {
+            break;
+        }
+        value /= 1_024.0;
+        unit = next;
+    }
+    format!("{value:.1}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_never_read_1024() {
+        let shown: Vec<String> = [
+            0,
+            512,
+            1_023,
+            1_024,
+            1_536,
+            1_048_575,
+            1_048_576,
+            5_000_000_000,
+            u64::MAX,
+        ]
+        .into_iter()
+        .map(display_size)
+        .collect();
+        assert_eq!(
+            shown,
+            [
+                "0B",
+                "512B",
+                "1023B",
+                "1.0KB",
+                "1.5KB",
+                "1.0MB",
+                "1.0MB",
+                "4.7GB",
+                "16777216.0TB"
+            ]
+        );
+    }
+}
