@@ -23,7 +23,7 @@ pub mod keys;
 pub mod measures;
 pub mod media;
 pub mod outputs;
-
+pub mod removal;
 mod secrets;
 pub mod shares;
 pub mod source_items;
@@ -31,7 +31,7 @@ pub mod spaces;
 mod sqlstate;
 pub mod uploads;
 pub mod users;
-
+pub mod verify;
 pub use blob::{BlobOptions, BlobStore, StoredBlob};
 pub use database::{DatabaseOptions, MIGRATOR, connect, migrate};
 pub use error::{BlobError, ErrorClass, StoreError};
