@@ -25,6 +25,9 @@ pub enum MediaError {
         #[source]
         source: fast_image_resize::ResizeError,
     },
+    /// The JPEG or PNG encoder refused.
+    #[error("picture could not be encoded")]
+    Encode(#[source] image::ImageError),
     /// The WebP encoder refused; its error type carries no message of its own.
     #[error("WebP encoder failed: {0:?}")]
     Webp(webp::WebPEncodingError),

@@ -18,6 +18,7 @@
 //! verdict on the same bytes. A file that cannot be taken is a [`lamina_types::Rejection`], never an error or a panic.
 
 mod decode;
+pub mod demo;
 mod error;
 mod format;
 mod input;

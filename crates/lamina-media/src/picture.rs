@@ -29,7 +29,16 @@ impl Picture {
     pub fn from_rgb(format: PictureFormat, width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let fits =
             width > 0 && height > 0 && rgb.len() as u64 == u64::from(width) * u64::from(height) * 3;
-        fits.then_some(Self {
+        fits.then(|| Self::of_pixels(format, (width, height), rgb))
+    }
+
+    /// As [`Self::from_rgb`], for callers that have just made a buffer of this size.
+    pub(crate) fn of_pixels(
+        format: PictureFormat,
+        (width, height): (u32, u32),
+        rgb: Vec<u8>,
+    ) -> Self {
+        Self {
             format,
             width,
             height,
@@ -37,7 +46,7 @@ impl Picture {
             pixel_width: width,
             pixel_height: height,
             rgb,
-        })
+        }
     }
 
     /// The pixels: rows from the top, each pixel as red, green, blue.
