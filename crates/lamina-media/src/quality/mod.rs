@@ -90,16 +90,24 @@ struct Levels {
 impl Levels {
     const PER_LEVEL: f32 = 4.0;
 
-    fn of(luma: &Luma) -> Self {
+    fn of(luma: &Luma, middle_weight: u32) -> Self {
         let mut counts = vec![0; 256 * Self::PER_LEVEL as usize];
         let last = counts.len() - 1;
-        for value in &luma.values {
-            counts[((value * Self::PER_LEVEL).round() as usize).min(last)] += 1;
+        let middle = |length: usize| length / 4..length - length / 4;
+        let (rows, columns) = (middle(luma.height), middle(luma.width));
+        for (row, values) in luma.values.chunks_exact(luma.width).enumerate() {
+            let in_rows = rows.contains(&row);
+            for (column, value) in values.iter().enumerate() {
+                let weight = if in_rows && columns.contains(&column) {
+                    middle_weight
+                } else {
+                    1
+                };
+                counts[((value * Self::PER_LEVEL).round() as usize).min(last)] += weight;
+            }
         }
-        Self {
-            counts,
-            total: luma.values.len() as u32,
-        }
+        let total = counts.iter().sum();
+        Self { counts, total }
     }
 
     /// The luma, 0..255, that this share of the pixels do not exceed.
