@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     (
         "lamina-pipeline",
         &[
+            "lamina-explore",
             "lamina-types",
             "lamina-media",
             "lamina-inference",
@@ -46,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     (
         "lamina-http",
         &[
+            "lamina-inference",
             "lamina-types",
             "lamina-api",
             "lamina-media",

@@ -5,10 +5,7 @@ use std::{
     process::Command,
 };
 
-use crate::{
-    programs::{Failure, output_of, works},
-    workspace::Workspace,
-};
+use crate::programs::{Failure, output_of, works};
 
 /// The processor as Python and our pin files name it.
 pub(crate) fn processor() -> Result<&'static str, Failure> {
@@ -26,10 +23,8 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    pub(crate) fn open(workspace: &Workspace) -> Result<Self, Failure> {
-        let path = workspace
-            .runtime()
-            .join(format!(".fetching-{}", std::process::id()));
+    pub(crate) fn open(beside: &Path) -> Result<Self, Failure> {
+        let path = beside.join(format!(".fetching-{}", std::process::id()));
         fs_err::create_dir_all(&path)?;
         Ok(Self { path })
     }

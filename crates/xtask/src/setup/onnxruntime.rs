@@ -71,7 +71,7 @@ pub(crate) fn find_or_fetch(workspace: &Workspace) -> Result<PathBuf, Failure> {
 
 fn from_wheel(workspace: &Workspace, place: &Path, library: &Path) -> Result<(), Failure> {
     let processor = processor()?;
-    let workshop = Workshop::open(workspace)?;
+    let workshop = Workshop::open(&workspace.runtime())?;
     let contents = workshop.unpack_wheel(
         &workspace.pin(&format!("onnxruntime-{processor}.txt")),
         processor,
@@ -104,7 +104,7 @@ fn from_npm(workspace: &Workspace, library: &Path) -> Result<(), Failure> {
         return Err(Failure::new("npm is not installed"));
     }
     println!("onnxruntime   pip did not work; fetching {NPM_PACKAGE} by npm (113 MB)");
-    let workshop = Workshop::open(workspace)?;
+    let workshop = Workshop::open(&workspace.runtime())?;
     // `pack` only downloads: no scripts of the package are run.
     output_of(
         Command::new("npm")

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::Permissions,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -91,7 +91,7 @@ pub(crate) fn find_or_fetch_programs(workspace: &Workspace) -> Result<Postgres, 
         Err(error) if explicit.is_some() => return Err(error.into()),
         Err(error) => error,
     };
-    let place = workspace.runtime().join("postgres");
+    let place = place_for_programs(workspace)?;
     let bin_dir = place.join(PROGRAMS).join("bin");
     if find_binaries(Some(&bin_dir), &workspace.root, None).is_err() {
         println!("postgres      not installed; fetching its programs (25 MB)");
@@ -105,9 +105,23 @@ pub(crate) fn find_or_fetch_programs(workspace: &Workspace) -> Result<Postgres, 
     })
 }
 
+/// `.runtime`, unless we are root in a directory that others cannot pass (a clone in root's home): Postgres runs under an
+/// account without rights, which must be able to reach its own programs.
+fn place_for_programs(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let place = workspace.runtime().join("postgres");
+    // Root may act for everybody, so whose directories these are does not matter.
+    let is_root = fs_err::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    for directory in workspace.root.ancestors() {
+        if is_root && fs_err::metadata(directory)?.mode() & 0o001 == 0 {
+            return Ok(PathBuf::from("/usr/local/lib/lamina/postgres"));
+        }
+    }
+    Ok(place)
+}
+
 fn fetch(workspace: &Workspace, place: &Path, bin_dir: &Path) -> Result<(), Failure> {
     let processor = processor()?;
-    let workshop = Workshop::open(workspace)?;
+    let workshop = Workshop::open(place.parent().unwrap_or(place))?;
     let contents = workshop.unpack_wheel(
         &workspace.pin(&format!("postgres-{processor}.txt")),
         processor,
