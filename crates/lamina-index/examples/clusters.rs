@@ -153,22 +153,29 @@ fn components(generation: &Generation, count: usize) -> Vec<u32> {
         })
         .collect();
     edges.sort_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))));
-    let mut labels: Vec<u32> = (0..items as u32).collect();
+    let mut parents: Vec<u32> = (0..items as u32).collect();
     let mut left = items;
     for (_, a, b) in edges {
         if left == count {
             break;
         }
-        let (a, b) = (labels[a as usize], labels[b as usize]);
+        let (a, b) = (root(&mut parents, a), root(&mut parents, b));
         if a != b {
-            labels
-                .iter_mut()
-                .filter(|label| **label == a.max(b))
-                .for_each(|label| *label = a.min(b));
+            parents[a.max(b) as usize] = a.min(b);
             left -= 1;
         }
     }
-    labels
+    (0..items as u32)
+        .map(|item| root(&mut parents, item))
+        .collect()
+}
+
+fn root(parents: &mut [u32], mut item: u32) -> u32 {
+    while parents[item as usize] != item {
+        parents[item as usize] = parents[parents[item as usize] as usize];
+        item = parents[item as usize];
+    }
+    item
 }
 
 fn largest(clusters: &[u32]) -> usize {

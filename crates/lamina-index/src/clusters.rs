@@ -289,10 +289,8 @@ mod tests {
         let cluster = |weights: [f32; 3], copies: usize| {
             let mut units: Vec<f32> = [at(0.0), at(10.0), at(24.0)].concat();
             let mut all = weights.to_vec();
-            for _ in 0..copies {
-                units.extend(at(0.0));
-                all.push(1.0);
-            }
+            units.extend(at(0.0).repeat(copies));
+            all.extend(vec![1.0; copies]);
             let count = all.len() as u32;
             let pairs = (0..count)
                 .flat_map(|a| (a + 1..count).map(move |b| (a, b)))

@@ -107,7 +107,7 @@ pub(crate) fn bound_of(similarity: f32) -> f32 {
 /// to 0.5 at the edge of the step.
 pub fn duplicate_confidence(nearest_distance: f32, step: f32) -> f32 {
     let width = 1.0 - step;
-    if !(nearest_distance <= bound_of(step)) {
+    if nearest_distance.is_nan() || nearest_distance > bound_of(step) {
         0.0
     } else if nearest_distance <= 0.0 || width <= 0.0 {
         MOST_CONFIDENCE

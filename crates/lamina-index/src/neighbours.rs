@@ -137,7 +137,10 @@ fn around(
     near.retain(|hit| hit.ordinal != kind);
     // The same function as below the limit: the same number from both ends of an edge.
     for hit in &mut near {
-        hit.distance = vectors.distance(index.twins().first(kind) as usize, index.twins().first(hit.ordinal) as usize);
+        hit.distance = vectors.distance(
+            index.twins().first(kind) as usize,
+            index.twins().first(hit.ordinal) as usize,
+        );
     }
     near.sort_unstable();
     let edges = near

@@ -1,0 +1,264 @@
+//! Verifying and reading a generation file.
+
+use std::sync::Arc;
+
+use lamina_types::{EntityType, LEVELS, Space};
+use sha2::{Digest, Sha256};
+
+use super::reader::Reader;
+use super::{FORMAT_VERSION, MAGIC, SECTIONS, TRAILER};
+use crate::duplicates::Duplicates;
+use crate::graph::Edge;
+use crate::{
+    DamagedGeneration, ExpectedGeneration, Generation, Hit, IndexSettings, Neighbours, VectorBlock,
+};
+
+impl Generation {
+    /// Verifies and reads a file. Never panics, and never takes more memory than the file's own size implies.
+    ///
+    /// # Errors
+    /// [`DamagedGeneration`] says what is wrong; the remedy is always to rebuild.
+    pub fn decode(bytes: &[u8], expected: &ExpectedGeneration) -> Result<Self, DamagedGeneration> {
+        let Some((body, trailer)) = bytes.split_last_chunk::<TRAILER>() else {
+            return Err(DamagedGeneration::TooShort(bytes.len()));
+        };
+        if body.len() < MAGIC.len() + 8 {
+            return Err(DamagedGeneration::TooShort(bytes.len()));
+        }
+        let checksum: [u8; TRAILER] = Sha256::digest(body).into();
+        if checksum != *trailer {
+            return Err(DamagedGeneration::Checksum);
+        }
+        if checksum != expected.checksum {
+            return Err(DamagedGeneration::NotThePublished);
+        }
+        let mut reader = Reader {
+            rest: body,
+            section: "header",
+        };
+        if reader.array::<8>()? != *MAGIC {
+            return Err(DamagedGeneration::Magic);
+        }
+        let version = reader.u32()?;
+        if version != FORMAT_VERSION {
+            return Err(DamagedGeneration::Version {
+                found: version,
+                read: FORMAT_VERSION,
+            });
+        }
+        decode_body(reader, expected)
+    }
+}
+
+/// What the header says about sizes.
+struct Sizes {
+    dimension: usize,
+    count: usize,
+    per_item: usize,
+    floor: f32,
+}
+
+fn decode_body(
+    mut reader: Reader<'_>,
+    expected: &ExpectedGeneration,
+) -> Result<Generation, DamagedGeneration> {
+    let length = reader.u32()? as usize;
+    let mut header = Reader {
+        rest: reader.take(length)?,
+        section: "header",
+    };
+    let (settings, sizes) = decode_header(&mut header, expected)?;
+    header.end()?;
+    let [
+        vectors,
+        neighbours,
+        levels,
+        duplicates,
+        uniqueness,
+        outliers,
+        confidence,
+    ] = read_sections(&mut reader)?;
+    let Sizes {
+        dimension,
+        count,
+        per_item,
+        floor,
+    } = sizes;
+
+    vectors.expect_length(count, 2 * dimension)?;
+    let vectors = VectorBlock::from_le_bytes(dimension, vectors.rest).map_err(|_| {
+        Reader {
+            rest: &[],
+            section: "vectors",
+        }
+        .problem("not unit vectors")
+    })?;
+    let generation = Generation {
+        header: expected.header.clone(),
+        settings,
+        vectors: Arc::new(vectors),
+        neighbours: Neighbours::new(per_item, decode_neighbours(neighbours, count, per_item)?),
+        levels: decode_levels(levels, count)?,
+        duplicates: Duplicates::new(count, floor, decode_edges(duplicates, count)?),
+        uniqueness: uniqueness.fractions(count)?,
+        outlier_confidence: outliers.fractions(count)?,
+        duplicate_confidence: confidence.fractions(count)?,
+    };
+    Ok(generation)
+}
+
+fn decode_header(
+    header: &mut Reader<'_>,
+    expected: &ExpectedGeneration,
+) -> Result<(IndexSettings, Sizes), DamagedGeneration> {
+    let wanted = &expected.header;
+    let of_another = |what, is_same: bool| {
+        if is_same {
+            Ok(())
+        } else {
+            Err(DamagedGeneration::Header(what))
+        }
+    };
+    of_another(
+        "dataset",
+        header.array::<16>()? == *wanted.origin_dataset_id.as_uuid().as_bytes(),
+    )?;
+    of_another(
+        "entity type",
+        header.text()?.parse::<EntityType>() == Ok(wanted.entity_type),
+    )?;
+    of_another(
+        "vector space",
+        header.text()?.parse::<Space>() == Ok(wanted.space),
+    )?;
+    of_another("model package", header.text()? == wanted.key.package)?;
+    of_another("set of parameters", header.text()? == wanted.key.parameters)?;
+    of_another(
+        "number",
+        i32::from_le_bytes(header.array()?) == wanted.number,
+    )?;
+    let dimension = header.u32()? as usize;
+    let count = header.u32()?;
+    of_another("count", count == expected.count)?;
+    let mut cluster_distances = [0.0; LEVELS];
+    for bound in &mut cluster_distances {
+        *bound = header.f32()?;
+    }
+    let settings = IndexSettings {
+        cluster_distances,
+        duplicate_similarity: header.f32()?,
+        outlier_distance: header.f32()?,
+        exact_limit: usize::try_from(u64::from_le_bytes(header.array()?)).unwrap_or(usize::MAX),
+        neighbours: header.u32()? as usize,
+    };
+    settings
+        .check()
+        .map_err(|_| header.problem("impossible settings"))?;
+    let (count, per_item, floor) = (count as usize, header.u32()? as usize, header.f32()?);
+    if dimension == 0
+        || per_item != settings.neighbours.min(count.saturating_sub(1))
+        || !(0.0..=1.0).contains(&floor)
+    {
+        return Err(header.problem("impossible sizes"));
+    }
+    Ok((
+        settings,
+        Sizes {
+            dimension,
+            count,
+            per_item,
+            floor,
+        },
+    ))
+}
+
+fn read_sections<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<[Reader<'a>; SECTIONS.len()], DamagedGeneration> {
+    let mut sections = SECTIONS.map(|(_, section)| Reader { rest: &[], section });
+    for ((tag, name), section) in SECTIONS.iter().zip(&mut sections) {
+        reader.section = name;
+        if reader.array::<4>()? != **tag {
+            return Err(reader.problem("missing"));
+        }
+        let length = usize::try_from(u64::from_le_bytes(reader.array()?)).unwrap_or(usize::MAX);
+        section.rest = reader.take(length)?;
+    }
+    reader.end()?;
+    Ok(sections)
+}
+
+fn decode_neighbours(
+    mut section: Reader<'_>,
+    count: usize,
+    per_item: usize,
+) -> Result<Vec<Hit>, DamagedGeneration> {
+    section.expect_length(count, per_item.saturating_mul(8))?;
+    let mut hits = Vec::with_capacity(count * per_item);
+    for item in 0..count {
+        let mut last = None;
+        for _ in 0..per_item {
+            let hit = Hit {
+                ordinal: section.ordinal(count)?,
+                distance: section.distance()?,
+            };
+            if hit.ordinal as usize == item {
+                return Err(section.problem("an item is its own neighbour"));
+            }
+            if last.is_some_and(|last| last >= hit) {
+                return Err(section.problem("not ascending"));
+            }
+            last = Some(hit);
+            hits.push(hit);
+        }
+    }
+    Ok(hits)
+}
+
+fn decode_levels(
+    mut section: Reader<'_>,
+    count: usize,
+) -> Result<[Vec<u32>; LEVELS], DamagedGeneration> {
+    section.expect_length(count, 4 * LEVELS)?;
+    let mut levels = [const { Vec::new() }; LEVELS];
+    for level in &mut levels {
+        for _ in 0..count {
+            level.push(section.ordinal(count)?);
+        }
+        let is_named_by_its_lowest = |(item, first): (usize, &u32)| {
+            *first as usize <= item && level[*first as usize] == *first
+        };
+        if !level.iter().enumerate().all(is_named_by_its_lowest) {
+            return Err(section.problem("a cluster is not named by its lowest member"));
+        }
+    }
+    for pair in levels.windows(2) {
+        let [fine, coarse] = pair else { continue };
+        if !fine
+            .iter()
+            .zip(coarse)
+            .all(|(first, outer)| coarse[*first as usize] == *outer)
+        {
+            return Err(section.problem("levels are not nested"));
+        }
+    }
+    Ok(levels)
+}
+
+fn decode_edges(mut section: Reader<'_>, count: usize) -> Result<Vec<Edge>, DamagedGeneration> {
+    // A forest has fewer edges than items.
+    let edges = section.rest.len() / 12;
+    section.expect_length(edges, 12)?;
+    if edges > count.saturating_sub(1) {
+        return Err(section.problem("more edges than a forest has"));
+    }
+    (0..edges)
+        .map(|_| {
+            Ok(Edge {
+                a: section.ordinal(count)?,
+                b: section.ordinal(count)?,
+                distance: section.distance()?,
+            })
+        })
+        .collect()
+}
