@@ -11,7 +11,7 @@ mod error;
 pub mod ingest;
 mod publication;
 mod rebuild;
-//REMOVE mod remove;
+mod remove;
 pub mod sources;
 pub mod stages;
 mod workshop;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use lamina_jobs::JobHandler;
 
 pub use error::PipelineError;
+pub use remove::CONTENT_GRACE;
 pub use workshop::{Workshop, WorkshopOptions};
 
 /// A handler for every kind of job.
@@ -28,6 +29,6 @@ pub fn handlers(workshop: &Workshop) -> Vec<Arc<dyn JobHandler>> {
     vec![
         Arc::new(ingest::IngestHandler::new(workshop.clone())),
         Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
-        //REMOVE Arc::new(remove::RemoveHandler::new(workshop.clone())),
+        Arc::new(remove::RemoveHandler::new(workshop.clone())),
     ]
 }

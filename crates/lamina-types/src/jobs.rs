@@ -16,6 +16,17 @@ text_enum!(
     }
 );
 
+impl JobKind {
+    /// The phase that a job of this kind starts with: one chunk that looks at what there is to do.
+    pub const fn first_phase(self) -> &'static str {
+        match self {
+            Self::Ingest => "list",
+            Self::Rebuild => "rebuild",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// Where the files of an ingest come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -7,13 +7,14 @@
 mod item;
 mod list;
 mod prepare;
+pub use prepare::{Prepared, prepare};
 mod process;
 mod publish;
 mod sources;
 mod upload;
 
 use async_trait::async_trait;
-use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler, Phase};
+use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler};
 use lamina_store::datasets::{self, Dataset};
 use lamina_store::sqlx::PgConnection;
 use lamina_types::{DatasetId, IngestSpec, JobKind};
@@ -23,7 +24,7 @@ use crate::workshop::Workshop;
 use sources::OpenSources;
 
 /// First phase of an ingest.
-const LIST: &str = "list";
+const LIST: &str = JobKind::Ingest.first_phase();
 /// Second phase.
 const PROCESS: &str = "process";
 /// Last phase.
@@ -32,10 +33,6 @@ const PUBLISH: &str = "publish";
 /// The batch number of a dataset's creation; additions count on from it.
 const CREATION: u32 = 0;
 
-/// The first phase of an ingest job, for whoever enqueues one.
-pub fn first_phase() -> Phase {
-    Phase::single(LIST)
-}
 
 /// Runs ingest jobs.
 pub struct IngestHandler {

@@ -1,0 +1,32 @@
+//! `lamina worker`: jobs only.
+
+use std::process::ExitCode;
+
+use tokio_util::task::TaskTracker;
+
+use crate::cli::WorkerArgs;
+use crate::home::{Home, Stay};
+use crate::{engine, metrics, output, signals};
+
+/// Works on jobs until told to stop.
+///
+/// # Errors
+/// Something needed at the start is missing.
+pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
+    let tasks = TaskTracker::new();
+    let stop = signals::stop_token(&tasks)?;
+    let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
+    let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
+    let explorer = engine::explorer(&home, &encoders, &args.index);
+    metrics::serve(args.metrics.metrics_listen, &encoders, &explorer, &tasks, &stop).await?;
+    let (_, runner) = engine::worker(&home, &encoders, &args.worker, &args.index);
+    output::line("lamina worker is ready");
+    runner.run(stop.clone()).await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    encoders.index().shutdown().await;
+    home.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}

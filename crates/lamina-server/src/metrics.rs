@@ -1,0 +1,66 @@
+//! Prometheus metrics on a port of their own, loopback unless told otherwise.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use lamina_explore::{Encoders, Explorer};
+use lamina_http::ServeLimits;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often the exporter tidies up; without it its memory grows.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts the metrics page, if an address was given.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(
+    address: Option<SocketAddr>,
+    encoders: &Encoders,
+    explorer: &Explorer,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(address) = address else { return Ok(()) };
+    let handle = PrometheusBuilder::new().install_recorder().context("metrics did not start")?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on for metrics"))?;
+    tracing::info!(address = %listener.local_addr()?, "metrics are served");
+    let (upkeep, stopped) = (handle.clone(), stop.clone());
+    tasks.spawn(async move {
+        let mut every = tokio::time::interval(UPKEEP);
+        loop {
+            tokio::select! {
+                _ = every.tick() => upkeep.run_upkeep(),
+                () = stopped.cancelled() => return,
+            }
+        }
+    });
+    let (encoders, explorer) = (encoders.clone(), explorer.clone());
+    let render = move || {
+        record(&encoders, &explorer);
+        handle.render()
+    };
+    let router = lamina_http::metrics_router(render);
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        if let Err(error) = lamina_http::serve(listener, router, ServeLimits::default(), stop).await {
+            tracing::error!(%error, "the metrics page broke");
+        }
+    });
+    Ok(())
+}
+
+/// What is counted elsewhere, read at the moment of asking.
+fn record(encoders: &Encoders, explorer: &Explorer) {
+    let report = encoders.index().report();
+    let model = encoders.index().key().package.clone();
+    let labels = [("model", model), ("device", report.device.to_string())];
+    metrics::counter!("lamina_inference_batches_total", &labels).absolute(report.vision.batches);
+    metrics::counter!("lamina_inference_items_total", &labels).absolute(report.vision.items);
+    metrics::gauge!("lamina_snapshot_bytes").set(explorer.bytes_in_memory() as f64);
+}

@@ -1,0 +1,70 @@
+//! Upkeep: what has expired, or was left behind by a crash, goes.
+
+use std::time::Duration;
+
+use lamina_jobs::{NewJob, Phase};
+use lamina_pipeline::CONTENT_GRACE;
+use lamina_store::sqlx::PgPool;
+use lamina_store::{BlobStore, anchors, removal};
+use lamina_types::{JobId, JobKind, RemoveSpec};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::home::Home;
+
+/// Between two rounds. The first one comes at the start: that is when a crash has just been.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Expired anchors deleted at once.
+const ANCHORS: u32 = 10_000;
+
+/// Rounds between two looks at every blob, which is slow on a large store.
+const ROUNDS_PER_SWEEP: u32 = 144;
+
+/// Starts the rounds.
+pub fn start(home: &Home, tasks: &TaskTracker, stop: &CancellationToken) {
+    let (pool, blobs, stop) = (home.pool.clone(), home.blobs.clone(), stop.clone());
+    tasks.spawn(async move {
+        let mut every = tokio::time::interval(EVERY);
+        for round in 0_u32.. {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let work = tidy(&pool, &blobs, round.is_multiple_of(ROUNDS_PER_SWEEP));
+            tokio::select! {
+                outcome = work => if let Err(error) = outcome {
+                    tracing::warn!("upkeep failed and is tried again later: {error:#}");
+                },
+                () = stop.cancelled() => return,
+            }
+        }
+    });
+}
+
+async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Result<()> {
+    let anchors = anchors::delete_expired(pool, ANCHORS).await?;
+    let staged = blobs.sweep_staging(CONTENT_GRACE).await?;
+    for dataset_id in removal::unfinished(pool).await? {
+        let mut tx = pool.begin().await?;
+        let live = lamina_jobs::live_of_subject(&mut *tx, dataset_id.as_uuid()).await?;
+        if live.iter().all(|job| job.kind != JobKind::Remove.as_str()) {
+            let job = NewJob {
+                id: JobId::new().as_uuid(),
+                kind: JobKind::Remove.as_str(),
+                owner_id: None,
+                subject_id: Some(dataset_id.as_uuid()),
+                spec: serde_json::to_value(RemoveSpec { dataset_id })?,
+                priority: -1,
+                first: Phase::single(JobKind::Remove.first_phase()),
+            };
+            lamina_jobs::enqueue(&mut tx, job).await?;
+            tx.commit().await?;
+        }
+    }
+    let orphans = if with_sweep { removal::sweep_orphans(pool, blobs, CONTENT_GRACE).await? } else { 0 };
+    if anchors + staged + orphans > 0 {
+        tracing::info!(anchors, staged, orphans, "upkeep removed what had expired or was left behind");
+    }
+    Ok(())
+}
