@@ -32,6 +32,14 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
     command.args(arguments);
     ready.describe_to(&mut command);
     database.describe_to(&mut command);
+    if let Some(bin_dir) = ready.postgres.fetched_bin_dir() {
+        // For the tests of the private cluster, which look for Postgres by themselves.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = std::iter::once(bin_dir.to_owned()).chain(std::env::split_paths(&path));
+        let path =
+            std::env::join_paths(directories).map_err(|error| Failure::new(error.to_string()))?;
+        command.env("PATH", path);
+    }
     let began = Instant::now();
     let outcome = programs::run(&mut command);
     drop(database);

@@ -37,22 +37,20 @@ pub(crate) fn check(workspace: &Workspace) -> Verdict {
     // The profile of the tests, which built nearly all of it.
     programs::run(&mut workspace.cargo(&["build", "--package", "lamina-server", "--locked"]))?;
     let database = TestDatabase::start(&ready)?;
-    let stage = Stage::open(workspace, &database, is_root)?;
+    let stage = Stage::open(workspace, &ready, &database, is_root)?;
     let compose = Yaml::parse(&fs_err::read_to_string(
         workspace.root.join("docker-compose.yml"),
     )?)?;
-    let command_of = |service: &str| {
-        let words = compose
-            .at(&["services", service, "command"])
-            .map(Yaml::texts)
-            .unwrap_or_default();
-        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    let service = |name: &str| {
+        compose
+            .at(&["services", name])
+            .ok_or_else(|| Failure::new(format!("docker-compose.yml has no service {name}")))
     };
 
-    let mut server = stage.spawn(&ready, &database, &command_of("server"))?;
-    let healthy = stage.wait_until_healthy(&ready, &database, &mut server);
+    let mut server = stage.spawn(service("server")?)?;
+    let healthy = stage.wait_until_healthy(service("server")?, &mut server);
     let worked = healthy.and_then(|()| {
-        let mut worker = stage.spawn(&ready, &database, &command_of("worker"))?;
+        let mut worker = stage.spawn(service("worker")?)?;
         stage.stays_up(&mut worker)?;
         stop(&mut worker, "worker")
     });
@@ -68,11 +66,13 @@ struct Stage {
     /// The account to change to, when we have the right to.
     uid: Option<u32>,
     listen: SocketAddr,
+    database_url: String,
 }
 
 impl Stage {
     fn open(
         workspace: &Workspace,
+        ready: &Ready,
         database: &TestDatabase,
         is_root: bool,
     ) -> Result<Self, Failure> {
@@ -90,11 +90,15 @@ impl Stage {
             directory,
             uid,
             listen: free,
+            database_url: database.url().to_owned(),
         };
         fs_err::create_dir_all(stage.data())?;
         fs_err::create_dir_all(stage.working_directory())?;
         // Copies, because the account may not be able to reach the checkout.
         fs_err::copy(workspace.target()?.join("debug/lamina"), &stage.binary)?;
+        fs_err::copy(&ready.onnxruntime, stage.library())?;
+        // The databases of tests trust who reaches them; that the file is read is what counts.
+        fs_err::write(stage.secret(), "unused")?;
         copy_packages(&workspace.root.join("models"), &stage.models)?;
         fs_err::set_permissions(&stage.directory, Permissions::from_mode(0o755))?;
         fs_err::set_permissions(stage.working_directory(), Permissions::from_mode(0o555))?;
@@ -113,13 +117,16 @@ impl Stage {
         self.directory.join("work")
     }
 
-    /// One of the image's commands: the variables of the Dockerfile and the compose file, translated to this machine.
-    fn command(
-        &self,
-        ready: &Ready,
-        database: &TestDatabase,
-        arguments: &[String],
-    ) -> Result<Command, Failure> {
+    fn library(&self) -> PathBuf {
+        self.directory.join("libonnxruntime.so")
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.directory.join("secret")
+    }
+
+    /// A command with the variables of the Dockerfile and of the service, translated to this machine.
+    fn command(&self, service: &Yaml, arguments: &[&str]) -> Command {
         let mut command = match self.uid {
             Some(uid) => {
                 let mut command = Command::new("setpriv");
@@ -136,42 +143,38 @@ impl Stage {
             }
             None => Command::new(&self.binary),
         };
-        let library = self.reachable_library(&ready.onnxruntime)?;
         command
             .args(arguments)
             .current_dir(self.working_directory())
             .env_clear()
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", "/usr/bin:/bin");
+        for (name, value) in service
+            .get("environment")
+            .map(Yaml::entries)
+            .unwrap_or_default()
+        {
+            if name.ends_with("_FILE") {
+                command.env(name, self.secret());
+            } else {
+                command.env(name, value.text().unwrap_or_default());
+            }
+        }
+        command
+            .env("LAMINA_DATABASE_URL", &self.database_url)
             .env("LAMINA_DATA_DIR", self.data())
             .env("LAMINA_LISTEN", self.listen.to_string())
             .env("LAMINA_MODELS_DIR", &self.models)
-            .env("LAMINA_ONNXRUNTIME", library)
-            .env("LAMINA_LOG_FORMAT", "json")
-            .env("LAMINA_DATABASE_URL", database.url());
-        Ok(command)
+            .env("LAMINA_ONNXRUNTIME", self.library());
+        command
     }
 
-    fn reachable_library(&self, library: &Path) -> Result<PathBuf, Failure> {
-        let copy = self.directory.join(library.file_name().unwrap_or_default());
-        if !copy.exists() {
-            fs_err::copy(library, &copy)?;
-        }
-        Ok(copy)
-    }
-
-    fn spawn(
-        &self,
-        ready: &Ready,
-        database: &TestDatabase,
-        arguments: &[String],
-    ) -> Result<Running, Failure> {
-        println!(
-            "lamina {} as user {}",
-            arguments.join(" "),
-            self.uid
-                .map_or("ourselves".to_owned(), |uid| uid.to_string())
-        );
-        let mut command = self.command(ready, database, arguments)?;
+    fn spawn(&self, service: &Yaml) -> Result<Running, Failure> {
+        let arguments = service.get("command").map(Yaml::texts).unwrap_or_default();
+        let account = self
+            .uid
+            .map_or("ourselves".to_owned(), |uid| format!("user {uid}"));
+        println!("lamina {} as {account}", arguments.join(" "));
+        let mut command = self.command(service, &arguments);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -189,14 +192,9 @@ impl Stage {
     }
 
     /// Asks as the image's health check does.
-    fn wait_until_healthy(
-        &self,
-        ready: &Ready,
-        database: &TestDatabase,
-        server: &mut Running,
-    ) -> Result<(), Failure> {
+    fn wait_until_healthy(&self, service: &Yaml, server: &mut Running) -> Result<(), Failure> {
         let began = Instant::now();
-        let mut check = self.command(ready, database, &["health".to_owned()])?;
+        let mut check = self.command(service, &["health"]);
         check.stdout(Stdio::null()).stderr(Stdio::null());
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = server.child.try_wait()? {
