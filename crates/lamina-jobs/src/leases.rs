@@ -42,7 +42,9 @@ impl Leases {
 
     /// False once it turned out to be lost, or was given up.
     pub(crate) fn holds(&self, lease: Lease) -> bool {
-        self.lock().get(&lease.chunk_id).is_some_and(|held| held.token == lease.token)
+        self.lock()
+            .get(&lease.chunk_id)
+            .is_some_and(|held| held.token == lease.token)
     }
 
     pub(crate) fn drop_lease(&self, lease: Lease) {

@@ -230,7 +230,11 @@ async fn work_on(inner: Arc<Inner>, chunk: ClaimedChunk, cancel: CancellationTok
         }
         Err(error) => {
             // A handler that was told to stop says so in one way; whether the lease is lost is known here.
-            let error = if inner.leases.holds(chunk.lease) { error } else { JobError::LeaseLost };
+            let error = if inner.leases.holds(chunk.lease) {
+                error
+            } else {
+                JobError::LeaseLost
+            };
             telemetry::ended(&chunk, error.outcome(), seconds);
             conclude(&inner, handler.as_ref(), &chunk, &error).await;
         }

@@ -34,16 +34,31 @@ async fn fifty_claimers_never_get_the_same_chunk(pool: PgPool) {
         let pool = pool.clone();
         async move { claim(&pool, &request(&format!("w{n}"))).await.unwrap() }
     });
-    let claimed: Vec<_> = futures::future::join_all(claims).await.into_iter().flatten().collect();
+    let claimed: Vec<_> = futures::future::join_all(claims)
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
     let distinct: HashSet<i64> = claimed.iter().map(|chunk| chunk.id).collect();
     assert_eq!(distinct.len(), claimed.len(), "a chunk was given out twice");
     // A claimer that met a locked row went home empty, which is fine; nobody got a second one.
     let mut units: HashSet<i64> = claimed.iter().map(|chunk| chunk.first_unit).collect();
     while let Some(chunk) = claim(&pool, &request("late")).await.unwrap() {
-        assert!(units.insert(chunk.first_unit), "unit {} was given out twice", chunk.first_unit);
+        assert!(
+            units.insert(chunk.first_unit),
+            "unit {} was given out twice",
+            chunk.first_unit
+        );
     }
     assert_eq!(units.len(), 40);
-    assert_eq!(scalar::<i64>(&pool, "select count(*) from job_chunks where attempt = 1 and lease_token = 1").await, 40);
+    assert_eq!(
+        scalar::<i64>(
+            &pool,
+            "select count(*) from job_chunks where attempt = 1 and lease_token = 1"
+        )
+        .await,
+        40
+    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -63,9 +78,15 @@ async fn a_chunk_is_claimed_again_only_after_its_lease_ran_out(pool: PgPool) {
     expire(&pool, first.id).await;
     assert!(queue_health(&pool).await.unwrap().oldest_expired_lease_s > 0.9);
     let second = claim_one(&pool).await;
-    assert_eq!((second.id, second.attempt, second.expiries), (first.id, 2, 1));
+    assert_eq!(
+        (second.id, second.attempt, second.expiries),
+        (first.id, 2, 1)
+    );
     assert!(second.lease.token > first.lease.token);
-    assert_eq!(queue_health(&pool).await.unwrap().oldest_expired_lease_s, 0.0);
+    assert_eq!(
+        queue_health(&pool).await.unwrap().oldest_expired_lease_s,
+        0.0
+    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -88,9 +109,20 @@ async fn priority_goes_before_age(pool: PgPool) {
     let id = Uuid::now_v7();
     let spec = serde_json::json!({});
     let first = Phase::single("p");
-    enqueue(&mut tx, NewJob { id, kind: KIND, owner_id: None, subject_id: None, spec, priority: 5, first })
-        .await
-        .unwrap();
+    enqueue(
+        &mut tx,
+        NewJob {
+            id,
+            kind: KIND,
+            owner_id: None,
+            subject_id: None,
+            spec,
+            priority: 5,
+            first,
+        },
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claim_one(&pool).await.job.id, id);
 }
@@ -101,7 +133,10 @@ async fn a_cancelled_job_is_neither_claimed_nor_completed(pool: PgPool) {
     claim_one(&pool).await;
     let mut conn = pool.acquire().await.unwrap();
     assert!(cancel(&mut conn, id).await.unwrap());
-    assert!(!cancel(&mut conn, id).await.unwrap(), "the second time there is nothing to cancel");
+    assert!(
+        !cancel(&mut conn, id).await.unwrap(),
+        "the second time there is nothing to cancel"
+    );
     drop(conn);
     assert!(claim(&pool, &request("w")).await.unwrap().is_none());
     let seen = progress(&pool, id).await.unwrap().unwrap();

@@ -28,17 +28,30 @@ async fn a_worker_that_lost_its_lease_writes_nothing(pool: PgPool) {
             let taken = claim(&pool, &request("other")).await.unwrap().unwrap();
             assert_eq!(taken.id, chunk.id);
             let mut tx = pool.begin().await?;
-            assert!(matches!(context.fence(&mut tx).await, Err(JobError::LeaseLost)));
+            assert!(matches!(
+                context.fence(&mut tx).await,
+                Err(JobError::LeaseLost)
+            ));
             tx.rollback().await?;
             finish(&pool, chunk, context, "stale", Next::Nothing).await
         })
     }));
     run_all(&runner(&pool, script, config())).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1);
-    assert_eq!(scalar::<i64>(&pool, "select count(*) from effects").await, 0);
+    assert_eq!(
+        scalar::<i64>(&pool, "select count(*) from effects").await,
+        0
+    );
     let (state, worker, attempt): (String, String, i32) =
-        sqlx::query_as("select state, worker, attempt from job_chunks").fetch_one(&pool).await.unwrap();
-    assert_eq!((state.as_str(), worker.as_str(), attempt), ("running", "other", 2), "the new holder is untouched");
+        sqlx::query_as("select state, worker, attempt from job_chunks")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        (state.as_str(), worker.as_str(), attempt),
+        ("running", "other", 2),
+        "the new holder is untouched"
+    );
     assert!(progress(&pool, id).await.unwrap().unwrap().state.is_live());
 }
 
@@ -52,12 +65,22 @@ async fn an_unknown_commit_is_not_done_twice(pool: PgPool) {
         let pool = inner.clone();
         Box::pin(async move {
             let completed = finish(&pool, chunk, context, "", Next::Nothing).await?;
-            if chunk.first_unit == 0 { Err(JobError::retry("connection lost")) } else { Ok(completed) }
+            if chunk.first_unit == 0 {
+                Err(JobError::retry("connection lost"))
+            } else {
+                Ok(completed)
+            }
         })
     }));
     run_all(&runner(&pool, script, config())).await;
-    assert_eq!(scalar::<i64>(&pool, "select count(*) from effects").await, 2);
-    assert_eq!(progress(&pool, id).await.unwrap().unwrap().state, JobState::Succeeded);
+    assert_eq!(
+        scalar::<i64>(&pool, "select count(*) from effects").await,
+        2
+    );
+    assert_eq!(
+        progress(&pool, id).await.unwrap().unwrap().state,
+        JobState::Succeeded
+    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -71,7 +94,10 @@ async fn a_unit_that_ends_the_worker_is_found_by_halving(pool: PgPool) {
         Box::pin(async move {
             let has_deadly = (chunk.first_unit..chunk.end_unit).contains(&200);
             if chunk.exhausted {
-                assert!(has_deadly && chunk.units() == 1, "only the deadly unit is given up");
+                assert!(
+                    has_deadly && chunk.units() == 1,
+                    "only the deadly unit is given up"
+                );
                 return finish(&pool, chunk, context, "blamed", Next::Nothing).await;
             }
             if has_deadly {
@@ -86,12 +112,24 @@ async fn a_unit_that_ends_the_worker_is_found_by_halving(pool: PgPool) {
     run_all(&runner(&pool, script, config())).await;
     // 2 of the whole, 1 at each of 7 halvings down to 2 units, 2 of the unit alone.
     assert_eq!(crashes.load(Ordering::SeqCst), 2 + 7 + 2);
-    let blamed: Vec<i64> =
-        sqlx::query_scalar("select unit from effects where note = 'blamed'").fetch_all(&pool).await.unwrap();
+    let blamed: Vec<i64> = sqlx::query_scalar("select unit from effects where note = 'blamed'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     assert_eq!(blamed, [200]);
-    assert_eq!(scalar::<i64>(&pool, "select count(distinct unit) from effects").await, 256);
-    assert_eq!(scalar::<i64>(&pool, "select count(*) from effects").await, 256, "no unit has two effects");
-    assert_eq!(progress(&pool, id).await.unwrap().unwrap().state, JobState::Succeeded);
+    assert_eq!(
+        scalar::<i64>(&pool, "select count(distinct unit) from effects").await,
+        256
+    );
+    assert_eq!(
+        scalar::<i64>(&pool, "select count(*) from effects").await,
+        256,
+        "no unit has two effects"
+    );
+    assert_eq!(
+        progress(&pool, id).await.unwrap().unwrap().state,
+        JobState::Succeeded
+    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -105,10 +143,15 @@ async fn a_unit_that_ends_even_the_last_worker_fails_the_job_without_being_run(p
         assert_eq!(chunk.exhausted, runs == 6, "run {runs}");
         expire(&pool, chunk.id).await;
     }
-    let script = Script(Box::new(|_, _| Box::pin(async { panic!("must not be run") })));
+    let script = Script(Box::new(|_, _| {
+        Box::pin(async { panic!("must not be run") })
+    }));
     assert_eq!(run_all(&runner(&pool, script, config())).await, 1);
     let seen = progress(&pool, id).await.unwrap().unwrap();
     assert_eq!(seen.state, JobState::Failed);
     assert!(seen.error.unwrap().contains("ended the worker"));
-    assert_eq!(scalar::<i64>(&pool, "select count(*) from failures").await, 1);
+    assert_eq!(
+        scalar::<i64>(&pool, "select count(*) from failures").await,
+        1
+    );
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use lamina_jobs::{
-    ClaimRequest, ClaimedChunk, Completed, JobContext, JobError, JobHandler, NewJob, Next, Phase, Runner, RunnerConfig,
-    claim, enqueue,
+    ClaimRequest, ClaimedChunk, Completed, JobContext, JobError, JobHandler, NewJob, Next, Phase,
+    Runner, RunnerConfig, claim, enqueue,
 };
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -28,25 +28,47 @@ pub async fn put(pool: &PgPool, owner: Option<Uuid>, first: Phase) -> Uuid {
     let mut tx = pool.begin().await.unwrap();
     let id = Uuid::now_v7();
     let spec = serde_json::json!({ "n": 1 });
-    let job = NewJob { id, kind: KIND, owner_id: owner, subject_id: Some(id), spec, priority: 0, first };
+    let job = NewJob {
+        id,
+        kind: KIND,
+        owner_id: owner,
+        subject_id: Some(id),
+        spec,
+        priority: 0,
+        first,
+    };
     enqueue(&mut tx, job).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
 
 pub async fn claim_one(pool: &PgPool) -> ClaimedChunk {
-    claim(pool, &request("w")).await.unwrap().expect("a chunk is due")
+    claim(pool, &request("w"))
+        .await
+        .unwrap()
+        .expect("a chunk is due")
 }
 
 /// Lets the lease of a chunk run out, as if its worker had been killed a while ago.
 pub async fn expire(pool: &PgPool, chunk: i64) {
     let sql = "update job_chunks set lease_expires_at = now() - interval '1 second' where id = $1 and state = 'running'";
-    assert_eq!(sqlx::query(sql).bind(chunk).execute(pool).await.unwrap().rows_affected(), 1);
+    assert_eq!(
+        sqlx::query(sql)
+            .bind(chunk)
+            .execute(pool)
+            .await
+            .unwrap()
+            .rows_affected(),
+        1
+    );
 }
 
 /// Makes chunks that wait for their next attempt due now.
 pub async fn skip_pauses(pool: &PgPool) {
-    sqlx::query("update job_chunks set run_at = now() where state = 'ready'").execute(pool).await.unwrap();
+    sqlx::query("update job_chunks set run_at = now() where state = 'ready'")
+        .execute(pool)
+        .await
+        .unwrap();
 }
 
 pub async fn scalar<T>(pool: &PgPool, sql: &'static str) -> T
@@ -56,8 +78,9 @@ where
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
-type Behaviour =
-    dyn for<'a> Fn(&'a ClaimedChunk, &'a JobContext) -> BoxFuture<'a, Result<Completed, JobError>> + Send + Sync;
+type Behaviour = dyn for<'a> Fn(&'a ClaimedChunk, &'a JobContext) -> BoxFuture<'a, Result<Completed, JobError>>
+    + Send
+    + Sync;
 
 /// A handler that does what a closure says, and on failure writes the message into the job's spec table `failures`.
 pub struct Script(pub Box<Behaviour>);
@@ -72,7 +95,12 @@ impl JobHandler for Script {
         (self.0)(chunk, context).await
     }
 
-    async fn failed(&self, conn: &mut PgConnection, chunk: &ClaimedChunk, message: &str) -> Result<(), JobError> {
+    async fn failed(
+        &self,
+        conn: &mut PgConnection,
+        chunk: &ClaimedChunk,
+        message: &str,
+    ) -> Result<(), JobError> {
         sqlx::query("insert into failures (job_id, message) values ($1, $2)")
             .bind(chunk.job.id)
             .bind(message)
@@ -109,7 +137,11 @@ pub async fn finish(
 }
 
 pub fn config() -> RunnerConfig {
-    RunnerConfig { worker: "w".to_owned(), grace: Duration::from_millis(200), ..RunnerConfig::default() }
+    RunnerConfig {
+        worker: "w".to_owned(),
+        grace: Duration::from_millis(200),
+        ..RunnerConfig::default()
+    }
 }
 
 pub fn runner(pool: &PgPool, script: Script, config: RunnerConfig) -> Runner {

@@ -1,0 +1,24 @@
+//! The store against a real Postgres and a real directory: a database and a folder per test.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod blobs;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod datasets;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod ingest;
+#[cfg(test)]
+mod removal;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod uploads;
+#[cfg(test)]
+mod verify;
