@@ -31,7 +31,7 @@ const USER_PATIENCE: Duration = Duration::from_secs(120);
 pub struct ClusterOptions {
     /// Lamina's data directory; the cluster is `postgres` in it.
     pub data_dir: PathBuf,
-    /// The directory of the Postgres programs; searched for when absent (see [`find_binaries`](crate::find_binaries)).
+    /// The directory of the Postgres programs; searched for when absent (see [`find_binaries`]).
     pub bin_dir: Option<PathBuf>,
     /// Whether the cluster must survive a power cut. Only throw-away clusters of tests do without.
     pub durable: bool,
