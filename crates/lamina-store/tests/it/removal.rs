@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamina_store::{
-    StoreError, contents, datasets, removal, removal::Purge, uploads, uploads::UploadFile,
+    BlobStore, StoreError, contents, datasets, removal, removal::Purge, uploads,
+    uploads::UploadFile,
 };
-use lamina_types::{DatasetId, DatasetStatus};
+use lamina_types::{DatasetId, DatasetStatus, UserId};
 use sqlx::PgPool;
 
 use crate::support::{blobs, bytes, content, count, dataset, hash_of, principal, ready, user};
@@ -150,51 +151,70 @@ async fn files_without_rows_are_swept_but_not_those_of_uploads(pool: PgPool) {
     );
 }
 
+async fn put_files(store: &BlobStore, owner: UserId, n: u32) {
+    store
+        .put_content(owner, content(n).hash, bytes(n))
+        .await
+        .unwrap();
+    store
+        .put_thumbnail(owner, content(n).hash, Bytes::from_static(b"w"))
+        .await
+        .unwrap();
+}
+
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
-async fn collecting_beside_an_ingest_never_leaves_a_row_without_its_file(pool: PgPool) {
+async fn a_row_is_refused_when_its_files_were_collected_just_before(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let store = blobs(&folder);
     let owner = user(&pool, "o").await;
-    let data = bytes(0);
-    let hash = hash_of(&data);
-    let mut recorded = 0;
-    for _ in 0..40 {
-        let write = async {
-            store
-                .put_content(owner.id, hash, data.clone())
-                .await
-                .unwrap();
-            store
-                .put_thumbnail(owner.id, hash, Bytes::from_static(b"w"))
-                .await
-                .unwrap();
-            let mut tx = pool.begin().await.unwrap();
-            match contents::record(&mut tx, &store, owner.id, &[content(0)]).await {
-                Ok(_) => tx.commit().await.unwrap(),
-                // The collector was faster: the caller puts the files again.
-                Err(StoreError::ContentGone(gone)) => assert_eq!(gone, hash),
-                Err(other) => panic!("{other}"),
-            }
-        };
-        let collect = removal::collect_contents(&pool, &store, owner.id, Duration::ZERO);
-        let sweep = removal::sweep_orphans(&pool, &store, Duration::ZERO);
-        let ((), collected, swept) = tokio::join!(write, collect, sweep);
-        collected.unwrap();
-        swept.unwrap();
-        if count(&pool, "select count(*) from contents").await == 1 {
-            recorded += 1;
-            assert!(
-                store.has_content(owner.id, hash).await.unwrap(),
-                "a row without its file"
-            );
-            assert!(
-                store.has_thumbnail(owner.id, hash).await.unwrap(),
-                "a row without its thumbnail"
-            );
-        }
-    }
+    put_files(&store, owner.id, 0).await;
+    // Between "the files are there" and "here is the row", the sweep finds files without a row.
+    assert_eq!(
+        removal::sweep_orphans(&pool, &store, Duration::ZERO)
+            .await
+            .unwrap(),
+        1
+    );
+    let mut tx = pool.begin().await.unwrap();
+    let refused = contents::record(&mut tx, &store, owner.id, &[content(0)])
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, StoreError::ContentGone(hash) if hash == content(0).hash));
+    assert!(refused.is_transient(), "the caller puts the files again");
+    tx.rollback().await.unwrap();
+    put_files(&store, owner.id, 0).await;
+    let mut tx = pool.begin().await.unwrap();
+    contents::record(&mut tx, &store, owner.id, &[content(0)])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn the_collector_waits_for_writers_and_sees_their_rows(pool: PgPool) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = blobs(&folder);
+    let owner = user(&pool, "o").await;
+    put_files(&store, owner.id, 0).await;
+    let mut tx = pool.begin().await.unwrap();
+    contents::record(&mut tx, &store, owner.id, &[content(0)])
+        .await
+        .unwrap();
+    // The row is not committed: to the sweep the files look unused, until it has the lock.
+    let sweep = removal::sweep_orphans(&pool, &store, Duration::ZERO);
+    let commit = async {
+        let sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted \
+                   and database = (select oid from pg_database where datname = current_database())";
+        let waiting = async { while count(&pool, sql).await == 0 {} };
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .expect("the sweep waits for the lock");
+        tx.commit().await.unwrap();
+    };
+    let (swept, ()) = tokio::join!(sweep, commit);
+    assert_eq!(swept.unwrap(), 0);
     assert!(
-        recorded > 0,
-        "the race was never won by the writer: the test shows nothing"
+        store.has_content(owner.id, content(0).hash).await.unwrap(),
+        "a row without its file"
     );
 }
