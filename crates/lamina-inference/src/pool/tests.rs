@@ -110,12 +110,12 @@ fn start_session(
     config: PoolConfig,
     mut session: Scripted,
 ) -> (Pool<u32>, Arc<Mutex<Vec<Vec<u32>>>>) {
-    // The warm-up batch of one takes the first step.
+    // The warm-up takes the first step.
     session.steps.push_front(Step::Fine);
     let batches = Arc::clone(&session.batches);
-    let pool = Pool::start(config, vec![session], &[0]).unwrap();
+    let worst = vec![0; config.max_batch];
+    let pool = Pool::start(config, vec![session], &worst).unwrap();
     batches.lock().unwrap().clear();
-    // The toy's warm-up batch is one item; let the pool use its whole budget.
     (pool, batches)
 }
 
@@ -322,10 +322,6 @@ async fn out_of_memory_halves_the_batch_until_it_fits() {
 
 #[tokio::test]
 async fn the_batch_grows_again_when_memory_is_back() {
-    let (pool, batches) = start(config(4, 512), vec![Step::NoMemoryAbove(1); 0]);
-    // Two batches of two fail, whatever their first size was; afterwards there is memory.
-    drop(pool);
-    batches.lock().unwrap().clear();
     let (step, entered, release) = hold();
     let (pool, batches) = start(config(4, 512), vec![step, Step::NoMemoryAbove(1)]);
     let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));

@@ -3,4 +3,5 @@
 mod encoder;
 mod library;
 mod packages;
+mod starter;
 mod support;
