@@ -1,6 +1,6 @@
 """Precompute trunk features of every view, so that training the head is cheap.
 
-    python features.py --trunk DIR --photos DIR --out DIR [--scenes 14000] [--part photos|scenes|all]
+    python features.py --trunk DIR --photos DIR --out DIR [--scenes 6000] [--part photos|test|scenes]
 
 Writes `photos.npy` and `scenes.npy` (float16 [n, views, WIDTH]) and `test.npy` (the copies of the test photos).
 """
@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--trunk", type=Path, required=True)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=14000)
+    parser.add_argument("--scenes", type=int, default=6000)
     parser.add_argument("--part", choices=["photos", "test", "scenes"], action="append")
     options = parser.parse_args()
     parts = options.part or ["photos", "test", "scenes"]

@@ -43,7 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", type=Path, required=True)
     parser.add_argument("--report", type=Path, required=True)
-    parser.add_argument("--duplicates", type=float, default=0.97)
+    parser.add_argument("--duplicates", type=float, default=0.92)
     parser.add_argument("--anchor", type=float, default=0.3)
     options = parser.parse_args()
     found = distances(json.loads(options.report.read_text()))

@@ -164,7 +164,7 @@ def levels(images, keys, threshold) -> dict:
         limit = round(step * 0.025, 3)
         grid[limit] = linkage.agreement(linkage.clusters(joined, len(images), limit), keys)
     best = max(grid, key=lambda k: grid[k]["f1"])
-    finest = 2 * (1 - threshold)
+    finest = 1 - threshold
     chosen = [finest, finest + (best - finest) / 3, finest + (best - finest) * 2 / 3, best, best + (best - finest) / 4]
     out = {str(i): round(v, 3) for i, v in enumerate(chosen)}
     for i, value in enumerate(chosen):
@@ -184,17 +184,29 @@ def neighbours(train, train_keys, test, test_keys, k=5) -> float:
     return share(hits)
 
 
-def coco(encoder, folder: Path) -> dict:
+def made(encoder, kind, pictures, seed) -> np.ndarray:
+    """Vectors of one kind of copy of every picture."""
+    return encoder.images(views.make(kind, p, np.random.default_rng([seed, i])) for i, p in enumerate(pictures))
+
+
+def coco(encoder, folder: Path, threshold: float) -> dict:
     data = json.loads((folder / "captions.json").read_text())
+
+    def opened():
+        return (Image.open(folder / "images" / image["file_name"]).convert("RGB") for image in data["images"])
+
     order = {image["id"]: i for i, image in enumerate(data["images"])}
-    images = encoder.images(Image.open(folder / "images" / image["file_name"]) for image in data["images"])
     texts = [a["caption"] for a in data["annotations"]]
     owner = np.array([order[a["image_id"]] for a in data["annotations"]])
+    copies = {kind: made(encoder, kind, opened(), 7) for kind in views.TEST_VIEWS}
+    images = copies["plain"]
     similarity = encoder.sentences(texts) @ images.T
     holds = owner[:, None] == np.arange(len(images))[None]
     return {
         "pictures": len(images),
         "captions": len(texts),
+        "same_photo_first_three": same_photo(copies),
+        "duplicates": duplicates(copies, threshold),
         "text_to_image": recall(similarity, owner),
         "image_to_text": true_first(similarity.T, holds.T),
         "true_distance": quantiles(1 - similarity[holds]),
@@ -207,7 +219,7 @@ def main():
     parser.add_argument("--package", type=Path, required=True)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--coco", type=Path)
-    parser.add_argument("--threshold", type=float, default=0.97)
+    parser.add_argument("--threshold", type=float, default=0.92)
     parser.add_argument("--quick", action="store_true", help="leave out the neighbours and the copies of the scenes")
     options = parser.parse_args()
     encoder = Encoder(options.package)
@@ -217,19 +229,18 @@ def main():
     keys = [f"{p.dataset}/{p.label}" for p in test]
     described = [grammar.photo_captions(p, *classes[k]) for p, k in zip(test, keys)]
 
-    def made(kind, sources, seed):
-        pictures = enumerate(sources)
-        return encoder.images(views.make(kind, p, np.random.default_rng([seed, i])) for i, p in pictures)
-
     def opened(items):
         return (Image.open(p.path).convert("RGB") for p in items)
 
-    copies = {kind: made(kind, opened(test), 5) for kind in views.TEST_VIEWS}
+    copies = {kind: made(encoder, kind, opened(test), 5) for kind in views.TEST_VIEWS}
     plain = copies["plain"]
     report = {"photos": text_retrieval(encoder, plain, described, 11)}
     report["zero_shot"] = zero_shot(encoder, plain, test)
     report["same_photo_first_three"] = same_photo(copies)
     report["duplicates"] = duplicates(copies, options.threshold)
+    kept = [i for i, p in enumerate(test) if p.dataset != "eurosat-rgb"]
+    report["duplicates_without_eurosat"] = duplicates({k: v[kept] for k, v in copies.items()}, options.threshold)
+    report["same_photo_without_eurosat"] = same_photo({k: v[kept] for k, v in copies.items()})
     report["spread"] = spread(plain, keys)
     report["levels"] = levels(plain, keys, options.threshold)
     scenes = [generate.scene(i) for i in range(500)]
@@ -239,9 +250,9 @@ def main():
     report["scene_spread"] = {k: v for k, v in spread(drawn, range(len(drawn))).items() if k in ("between", "nearest", "fifth")}
     report["random_mean"] = round(float(np.linalg.norm(plain.mean(0))), 4)
     if options.coco:
-        report["coco"] = coco(encoder, options.coco)
+        report["coco"] = coco(encoder, options.coco, options.threshold)
     if not options.quick:
-        kinds = {kind: made(kind, (s.picture for s in scenes), 6) for kind in views.TEST_VIEWS}
+        kinds = {kind: made(encoder, kind, (s.picture for s in scenes), 6) for kind in views.TEST_VIEWS}
         report["scene_duplicates"] = duplicates(kinds, options.threshold)
         report["scene_same_first_three"] = same_photo(kinds)
         train = [p for p in photos if p.split == "train"]

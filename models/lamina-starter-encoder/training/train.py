@@ -1,6 +1,6 @@
 """Trains the image head and the text tower on precomputed features.
 
-    python train.py --trunk DIR --photos DIR --features DIR --out DIR [--minutes 10]
+    python train.py --trunk DIR --photos DIR --features DIR --out DIR [--steps 900]
 
 Each batch holds photos, drawn scenes and samples of ImageNet classes (class mean from `prototypes.py` plus the
 deviation of a random photo from its own class). Losses: symmetric InfoNCE between pictures and captions, where a
@@ -44,8 +44,7 @@ class Sampler:
         self.photo_rows = np.load(options.features / "photos.npy", mmap_mode="r")
         self.scene_rows = np.load(options.features / "scenes.npy", mmap_mode="r")
         dataset.classifier_labels(self.photo_rows, photo_items, options.trunk)
-        count = min(options.scenes, len(self.scene_rows))
-        scene_items = dataset.describe_scenes(count, options.features / "scenes.json")
+        scene_items = dataset.describe_scenes(len(self.scene_rows), options.features / "scenes.json")
         _, _, labels = trunk.classifier(options.trunk)
         classes = words.imagenet_classes(labels)
         class_items = [dataset.grammar.imagenet_captions(*c) for c in classes]
@@ -249,8 +248,7 @@ def main():
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=14000)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -292,7 +290,7 @@ def main():
             scale.clamp_(max=math.log(40.0))
         seen.append([to_text.item(), to_image.item(), instance.item(), closeness[light].mean().item()])
         if step % 50 == 49:
-            print(step + 1, f"{time.time() - started:.0f}s", np.mean(seen[-50:], 0).round(4), f"scale {scale.exp().item():.1f}", flush=True)
+            print(step + 1, f"{time.time() - started:.0f}s", f"cpu {time.process_time():.0f}s", np.mean(seen[-50:], 0).round(4), f"scale {scale.exp().item():.1f}", flush=True)
     torch.save({"head": head.state_dict(), "tower": tower.state_dict()}, options.out / "weights.pt")
     (options.out / "train.json").write_text(json.dumps({"steps": options.steps, "seed": SEED, "scale": scale.exp().item()}))
 

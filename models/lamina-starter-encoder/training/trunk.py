@@ -16,7 +16,7 @@ RESOLUTION = 192  # the last feature map is 6 x 6
 # (block, size) in the order in which the head reads them.
 GRID = 9 * 1280  # 3 x 3 averages of the last features, cell by cell
 MAXIMUM = 1280  # maximum of the last features
-DETAIL = 32 + 64 + 192 + 27  # early layers (texture, colour) and 3 x 3 mean pixels
+DETAIL = 32 + 64 + 192 + 3 * 6 * 6  # early layers (texture, colour) and a thumbnail of 6 x 6 mean pixels
 WIDTH = GRID + MAXIMUM + DETAIL
 
 LAST, MIDDLE, EARLY, FIRST = "t63r", "t48", "t22", "t2r"
@@ -27,7 +27,7 @@ def pooled_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
     stop = next(i for i, node in enumerate(graph.node) if LAST in node.output)
     nodes = list(graph.node[: stop + 1])
-    cell = RESOLUTION // 3
+    cell = RESOLUTION // 6
 
     def add(kind, inputs, output, **attributes):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
