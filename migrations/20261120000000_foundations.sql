@@ -330,6 +330,6 @@ create table job_chunks (
     check (first_unit <= end_unit),
     unique (job_id, phase, first_unit)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
--- A claim walks the open chunks of a live job by age; those of finished jobs are deleted.
-create index job_chunks_claim_idx on job_chunks (job_id, id) where state in ('ready', 'running');
+-- A claim walks the open chunks of a live job in the order of their units; those of finished jobs are deleted.
+create index job_chunks_claim_idx on job_chunks (job_id, phase, first_unit) where state in ('ready', 'running');
 create index job_chunks_leases_idx on job_chunks (lease_expires_at) where state = 'running';

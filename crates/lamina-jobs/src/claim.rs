@@ -25,9 +25,10 @@ const EXPIRIES_BEFORE_SPLIT: i32 = 2;
 /// How many times a suspect unit may end its worker alone before it is given up.
 const EXPIRIES_OF_A_SUSPECT: i32 = 2;
 
-// `load`: running chunks per owner. `line`: live jobs in the order of turns. `picked`: the oldest due chunk of the first job
+// `load`: running chunks per owner. `line`: live jobs in the order of turns. `picked`: the first due chunk of the first job
 // in line that has one that is not locked by another claimer; the lateral join is walked in the line's order and stops at the
-// first hit. `other_half`: a chunk whose lease ran out again and again is cut in the same statement.
+// first hit. It is ordered by unit, not by id, so that the planner takes the partial index and not the whole primary key
+// (measured with 80,000 chunks in 20 jobs). `other_half`: a chunk whose lease ran out again and again is cut in the same statement.
 const CLAIM: &str = "\
 with load as materialized (
     select j.owner_id, count(*) as running
@@ -47,7 +48,7 @@ with load as materialized (
         from job_chunks c
         where c.job_id = line.job_id and c.phase = line.phase and c.state in ('ready', 'running')
           and case c.state when 'ready' then c.run_at else c.lease_expires_at end <= now()
-        order by c.id limit 1
+        order by c.first_unit limit 1
         for update skip locked
     ) due limit 1
 ), judged as (

@@ -123,15 +123,26 @@ pub async fn create(
 
 /// A key that is neither revoked nor expired and whose user lives, in one query, so that revoking works at once.
 ///
-/// `id` must have passed the form check (`^[A-Za-z0-9_-]{16,64}$`) before, or is simply not found.
+/// `id` comes from a token that nobody has verified yet: what has not the form of a key id is not looked up (hardening E1).
 ///
 /// # Errors
 /// The database.
 pub async fn live(ex: impl PgExecutor<'_>, id: &str) -> Result<Option<LiveKey>, StoreError> {
+    if !is_key_id(id) {
+        return Ok(None);
+    }
     let sql = "select k.*, u.name as user_name, u.role from api_keys k join users u on u.id = k.user_id \
                where k.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) \
                and u.deleted_at is null";
     Ok(sqlx::query_as(sql).bind(id).fetch_optional(ex).await?)
+}
+
+/// Whether a text has the form of a key id: `^[A-Za-z0-9_-]{16,64}$`.
+pub fn is_key_id(text: &str) -> bool {
+    (16..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// All keys of a user, newest first, ended ones too.

@@ -128,12 +128,17 @@ async fn keys_work_until_revoked_expired_or_their_user_is_gone(pool: PgPool) {
     assert_eq!(live.principal, owner.principal());
     assert_eq!(live.secret(&secrets).unwrap().expose(), secret.expose());
     assert!(!format!("{live:?} {secret:?}").contains(secret.expose()));
-    assert!(
-        keys::live(&pool, "nobody-has-this-key-id")
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let longest = "x".repeat(10_000);
+    for kid in [
+        "nobody-has-this-key-id",
+        "",
+        "'; drop table api_keys; --",
+        "../../dev/null..",
+        "0123456789abcdef\0",
+        &longest,
+    ] {
+        assert!(keys::live(&pool, kid).await.unwrap().is_none(), "{kid:?}");
+    }
 
     assert!(
         !keys::revoke(&pool, other.id, &key.id).await.unwrap(),

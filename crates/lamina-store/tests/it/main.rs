@@ -1,5 +1,6 @@
 //! The store against a real Postgres and a real directory: a database and a folder per test.
 
+// The attribute says to the linter what the folder says to people: helpers here may unwrap.
 #[cfg(test)]
 mod access;
 #[cfg(test)]
@@ -10,6 +11,8 @@ mod connections;
 mod datasets;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod fail_points;
 #[cfg(test)]
 mod ingest;
 #[cfg(test)]
