@@ -23,6 +23,10 @@ pub struct DatabaseOptions {
     #[arg(long, env = "LAMINA_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
+    /// File that holds the database password, when it is not in the URL
+    #[arg(long, env = "LAMINA_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+
     /// Folder with `initdb` and `postgres` for the private cluster; found by itself when absent
     #[arg(long, env = "LAMINA_PG_BIN", value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,

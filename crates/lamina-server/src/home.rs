@@ -55,7 +55,12 @@ impl Home {
                 (cluster.url(), Some(cluster))
             }
         };
-        let options = PoolOptions { max_connections: database.database_connections, ..PoolOptions::new(url) };
+        let password = match &database.database_password_file {
+            Some(file) => Some(Secret::new(fs_err::read_to_string(file)?.trim().to_owned())),
+            None => None,
+        };
+        let options =
+            PoolOptions { max_connections: database.database_connections, password, ..PoolOptions::new(url) };
         let pool = lamina_store::connect(&options).await.context("Postgres could not be reached")?;
         lamina_store::migrate(&pool).await.context("the database schema could not be brought up to date")?;
         let secrets = std::sync::Arc::new(Secrets::load_or_create(&dir.join("keys.json"))?);

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{ErrorClass, StoreError};
+use crate::{ErrorClass, Secret, StoreError};
 
 /// The schema, embedded. Applied by [`migrate`], or by tests through `#[sqlx::test(migrator = "lamina_store::MIGRATOR")]`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
@@ -17,6 +17,8 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations"
 pub struct DatabaseOptions {
     /// `postgres://user@host/database`, or with `?host=/directory` for a unix socket. May hold a password.
     pub url: String,
+    /// The password, when it is not in the URL.
+    pub password: Option<Secret>,
     /// Most connections of this process.
     pub max_connections: u32,
     /// How long to wait for a free connection before the error is [`ErrorClass::Unavailable`].
@@ -44,6 +46,7 @@ impl DatabaseOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            password: None,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: None,
@@ -61,6 +64,9 @@ impl DatabaseOptions {
 /// A bad URL or refused login at once; an absent database after `start_timeout`.
 pub async fn connect(options: &DatabaseOptions) -> Result<PgPool, StoreError> {
     let mut target: PgConnectOptions = options.url.parse()?;
+    if let Some(password) = &options.password {
+        target = target.password(password.expose());
+    }
     // A worker that hangs inside a transaction would stop vacuum and hold locks.
     target = target
         .application_name("lamina")

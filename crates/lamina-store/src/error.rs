@@ -27,7 +27,7 @@ pub enum StoreError {
     /// The database refused or could not be asked. The class comes from its error code.
     #[error("database error")]
     Database {
-        /// See [`sqlstate`].
+        /// From the error code; see `sqlstate.rs`.
         class: ErrorClass,
         /// The constraint that was broken, if one was: `tags_name_key`.
         constraint: Option<String>,

@@ -1,1 +1,7 @@
-//! Placeholder crate header.
+//! For tests only: the real binary as a child process, a small HTTP client, folders of good and bad files.
+//!
+//! Owns nothing of the product. What it starts it ends; what it waits for has a deadline, never a fixed pause.
+
+pub mod client;
+pub mod pictures;
+pub mod server;

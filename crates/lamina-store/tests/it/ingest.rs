@@ -113,6 +113,14 @@ async fn a_listing_is_worked_off_and_finalized_once(pool: PgPool) {
         ErrorClass::Conflict,
         "one key at two positions"
     );
+    // A listing that was interrupted is written anew.
+    source_items::clear(&pool, id, 0).await.unwrap();
+    source_items::insert(&pool, id, 0, 0, &items(0..6))
+        .await
+        .unwrap();
+    source_items::set_paths(&pool, id, 0, &[(1, "/photos/a/1.jpg".to_owned())])
+        .await
+        .unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let ids = contents::upsert(&mut conn, owner.id, &[content(0), content(1)])
         .await
@@ -176,6 +184,8 @@ async fn a_listing_is_worked_off_and_finalized_once(pool: PgPool) {
         ["4.jpg", "0.jpg"],
         "dense ordinals in order of position, given back in the asked order"
     );
+    let placed = media::by_ordinals(&pool, id, &[1]).await.unwrap().remove(0);
+    assert_eq!(placed.source_path.as_deref(), Some("/photos/a/1.jpg"));
     // A second batch comes behind the first.
     source_items::insert(&pool, id, 1, 0, &items(0..1))
         .await
@@ -292,6 +302,11 @@ async fn measures_come_in_ordinal_order_and_never_as_nan(pool: PgPool) {
     );
     assert_eq!(loaded[2].measures, crate::support::measured(2));
     let content_id = media::by_ordinals(&pool, id, &[0]).await.unwrap()[0].content_id;
+    let by_content = measures::of_contents(&pool, &[content_id, -1])
+        .await
+        .unwrap();
+    assert_eq!(by_content.len(), 1);
+    assert_eq!(by_content[&content_id], loaded[0].measures);
     let bad = measures::ContentMeasures {
         sharpness: f32::NAN,
         ..crate::support::measured(0)
