@@ -143,6 +143,7 @@ create table source_items (
 );
 
 create table media (
+    -- Made here, by insert-select (version 4); every other id is the program's.
     id uuid primary key,
     dataset_id uuid not null references datasets (id) on delete cascade,
     -- Dense within the dataset: 0..n-1. All in-memory work is on ordinals.
