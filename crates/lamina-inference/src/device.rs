@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// What the operator wants (`LAMINA_DEVICE`): `auto`, `cpu`, `cuda`, `cuda:0,1` or `tensorrt`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// CUDA when a real session works on it, else the CPU, with one log line that says why. Never TensorRT: it compiles
+    /// CUDA when a real session works on it, else the CPU, with one log line that says why. Never `TensorRT`: it compiles
     /// every model for minutes at the first start, which nobody should meet without having asked.
     #[default]
     Auto,
@@ -14,7 +14,7 @@ pub enum DeviceChoice {
     Cpu,
     /// These CUDA devices, one session each; refuses to start when one does not work. Empty means device 0.
     Cuda(Vec<u32>),
-    /// TensorRT on device 0 with CUDA for what it cannot run; refuses to start when it does not work.
+    /// `TensorRT` on device 0 with CUDA for what it cannot run; refuses to start when it does not work.
     TensorRt,
 }
 
@@ -76,7 +76,7 @@ pub enum Device {
     Cpu,
     /// These CUDA devices; never empty.
     Cuda(Vec<u32>),
-    /// TensorRT on device 0.
+    /// `TensorRT` on device 0.
     TensorRt,
 }
 

@@ -3,7 +3,7 @@
 //! Loading runs code and cannot be undone, so candidates are looked at first. Only the dynamic string table is read: it holds the
 //! names of the exported symbols (`OrtGetApiBase`) and of their version (`VERS_1.31.1`).
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Lowest minor version of ONNX Runtime 1.x that works: the `api-22` feature of `ort`.
@@ -38,12 +38,32 @@ pub enum Unusable {
     TooOld(u32, u32, u32),
 }
 
+impl Unusable {
+    /// Why a path could not be opened.
+    pub(crate) fn opening(error: std::io::Error) -> Self {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+            Self::Absent
+        } else {
+            Self::Unreadable(error)
+        }
+    }
+
+    /// Why an opened file was not read: too short or of another format, if not the disk's fault.
+    fn reading(error: std::io::Error) -> Self {
+        if matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+        ) {
+            Self::WrongMachine
+        } else {
+            Self::Unreadable(error)
+        }
+    }
+}
+
 /// Looks at a candidate. The version is `None` when the library does not tell; loading will find out.
 pub(crate) fn inspect(path: &Path) -> Result<Option<Version>, Unusable> {
-    let metadata = fs_err::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Unusable::Absent,
-        _ => Unusable::Unreadable(error),
-    })?;
+    let metadata = fs_err::metadata(path).map_err(Unusable::opening)?;
     if !metadata.is_file() {
         return Err(Unusable::NotAFile);
     }
@@ -52,12 +72,7 @@ pub(crate) fn inspect(path: &Path) -> Result<Option<Version>, Unusable> {
         return Ok(None);
     }
     let mut file = fs_err::File::open(path).map_err(Unusable::Unreadable)?;
-    let names = dynamic_names(&mut file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData => {
-            Unusable::WrongMachine
-        }
-        _ => Unusable::Unreadable(error),
-    })?;
+    let names = dynamic_names(&mut file).map_err(Unusable::reading)?;
     if !names
         .split(|byte| *byte == 0)
         .any(|name| name == b"OrtGetApiBase")
@@ -103,7 +118,7 @@ fn dynamic_names(file: &mut (impl Read + Seek)) -> std::io::Result<Vec<u8>> {
         number(&head, 60, 2),
     );
     if !is_ours || size != 64 || count == 0 {
-        return Err(std::io::ErrorKind::InvalidData.into());
+        return Err(ErrorKind::InvalidData.into());
     }
     let mut sections = vec![0_u8; (size * count) as usize];
     file.seek(SeekFrom::Start(table))?;
@@ -123,7 +138,7 @@ fn dynamic_names(file: &mut (impl Read + Seek)) -> std::io::Result<Vec<u8>> {
             return Ok(names);
         }
     }
-    Err(std::io::ErrorKind::InvalidData.into())
+    Err(ErrorKind::InvalidData.into())
 }
 
 /// A little-endian number of up to 8 bytes.

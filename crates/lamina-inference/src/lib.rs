@@ -31,7 +31,7 @@ mod vision;
 
 pub use calibration::{Calibration, CalibrationError};
 pub use device::{Device, DeviceChoice, DeviceChoiceError};
-pub use dual_encoder::{DualEncoder, EncoderConfig, EncoderReport};
+pub use dual_encoder::{CPU_BATCH, DualEncoder, EncoderConfig, EncoderReport};
 pub use error::{ErrorClass, InferenceError};
 pub use manifest::{
     BatchLimits, DistanceBands, Family, FileRole, ManifestError, ModelManifest, PackageFile,

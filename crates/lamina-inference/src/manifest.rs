@@ -103,7 +103,7 @@ pub struct TextSpec {
     pub max_length: usize,
     /// Token that fills up.
     pub pad_id: u32,
-    /// Fill every text up to `max_length` (SigLIP) instead of to the longest of its batch (CLIP).
+    /// Fill every text up to `max_length` (`SigLIP`) instead of to the longest of its batch (CLIP).
     pub pad_to_max: bool,
     /// Whether the graph takes `attention_mask`.
     pub attention_mask: bool,

@@ -124,18 +124,7 @@ fn candidates(folder: &Path, tried: &mut Vec<(PathBuf, Unusable)>) -> Vec<PathBu
     let entries = match fs_err::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            let is_absent = matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            );
-            tried.push((
-                folder.to_owned(),
-                if is_absent {
-                    Unusable::Absent
-                } else {
-                    Unusable::Unreadable(error)
-                },
-            ));
+            tried.push((folder.to_owned(), Unusable::opening(error)));
             return Vec::new();
         }
     };

@@ -102,11 +102,10 @@ impl TextTower {
         let (kind, shape) = graph
             .input("input_ids")
             .ok_or(SessionError::Signature("input input_ids"))?;
-        let is_narrow = match kind {
-            TensorElementType::Int64 => false,
-            TensorElementType::Int32 => true,
-            _ => return Err(SessionError::Signature("input input_ids of whole numbers")),
-        };
+        let is_narrow = kind == TensorElementType::Int32;
+        if !is_narrow && kind != TensorElementType::Int64 {
+            return Err(SessionError::Signature("input input_ids of whole numbers"));
+        }
         let length = shape.last().copied().unwrap_or(-1);
         if length >= 0 && !(spec.pad_to_max && length == spec.max_length as i64) {
             return Err(SessionError::Disagreement {

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import tokenizers
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROBE = HERE.parents[2] / "crates" / "lamina-inference" / "src" / "probe.onnx"
@@ -39,11 +39,23 @@ def constant(name, value, dtype):
     return numpy_helper.from_array(np.asarray(value, dtype=dtype), name)
 
 
-def save(graph, path):
+def save(graph, path, weights=None):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="lamina-make")
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model, full_check=True)
+    if weights:
+        # Kept outside the graph, in a file beside it.
+        data = b""
+        for tensor in model.graph.initializer:
+            point_outside(tensor, weights, len(data))
+            data += tensor.raw_data
+            tensor.ClearField("raw_data")
+        (path.parent / weights).write_bytes(data)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def point_outside(tensor, file, offset):
+    external_data_helper.set_external_data(tensor, location=file, offset=offset, length=len(tensor.raw_data))
 
 
 def vision():
@@ -141,7 +153,10 @@ def picture(number):
 def main():
     words, count = tokenizer()
     words.save(str(HERE / "tokenizer.json"))
-    save(vision(), HERE / "vision_model.onnx")
+    see_graph = vision()
+    save(see_graph, HERE / "vision_model.onnx")
+    (HERE / "external").mkdir(exist_ok=True)
+    save(see_graph, HERE / "external" / "vision_model.onnx", weights="vision_weights.bin")
     save(text(count), HERE / "text_model.onnx")
     save(probe(), PROBE)
 

@@ -25,7 +25,7 @@ use lanes::{Lanes, Policy, Refused};
 /// What one item comes to.
 type Answer = Result<Result<Embedding, EmbeddingError>, InferenceError>;
 /// What the items of a request come to.
-pub(crate) type Answers = Result<Vec<Result<Embedding, EmbeddingError>>, InferenceError>;
+type Answers = Result<Vec<Result<Embedding, EmbeddingError>>, InferenceError>;
 
 /// Who waits: people, or a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

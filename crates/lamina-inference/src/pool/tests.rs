@@ -26,13 +26,16 @@ enum Step {
     Hold(Sender<()>, Receiver<()>),
 }
 
+/// The batches that a session was asked to run.
+type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
+
 /// A session that follows a script, then does well. Input `n` gives the direction of (n + 1, 1).
 #[derive(Default)]
 struct Scripted {
     steps: VecDeque<Step>,
     /// Stands for every batch after the script.
     memory: Option<usize>,
-    batches: Arc<Mutex<Vec<Vec<u32>>>>,
+    batches: Batches,
 }
 
 impl EncoderSession for Scripted {
@@ -96,7 +99,7 @@ fn config(max_batch: usize, capacity: usize) -> PoolConfig {
 }
 
 /// A pool over one session, and the batches it ran after the warm-up.
-fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32>, Arc<Mutex<Vec<Vec<u32>>>>) {
+fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32>, Batches) {
     start_session(
         config,
         Scripted {
@@ -106,10 +109,7 @@ fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32>, Arc<Mutex<Vec<Vec<
     )
 }
 
-fn start_session(
-    config: PoolConfig,
-    mut session: Scripted,
-) -> (Pool<u32>, Arc<Mutex<Vec<Vec<u32>>>>) {
+fn start_session(config: PoolConfig, mut session: Scripted) -> (Pool<u32>, Batches) {
     // The warm-up takes the first step.
     session.steps.push_front(Step::Fine);
     let batches = Arc::clone(&session.batches);

@@ -55,6 +55,28 @@ async fn texts_agree_with_the_reference_alone_and_in_batches() {
 }
 
 #[tokio::test]
+async fn several_sessions_answer_in_order_too() {
+    let encoder = tiny_encoder(&EncoderConfig {
+        vision_sessions: 3,
+        max_batch: Some(2),
+        ..EncoderConfig::default()
+    });
+    let expected = expected().images;
+    let pictures = (0..70)
+        .map(|number| picture(number % expected.len()))
+        .collect();
+    let found = encoder.embed_images(Lane::Bulk, pictures).await.unwrap();
+    for (number, found) in found.iter().enumerate() {
+        let expected = &expected[number % expected.len()];
+        assert_same_direction(
+            found.as_ref().unwrap(),
+            expected,
+            &format!("picture {number}"),
+        );
+    }
+}
+
+#[tokio::test]
 async fn inputs_of_a_wrong_size_are_refused_before_the_queue() {
     let encoder = tiny_encoder(&EncoderConfig::default());
     let error = encoder

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use lamina_inference::{DualEncoder, EncoderConfig, InferenceError, ModelPackage, PackageError};
+use lamina_inference::{
+    DualEncoder, EncoderConfig, InferenceError, Lane, ModelPackage, PackageError,
+};
 use lamina_types::ContentHash;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::support::{copy_of_tiny, runtime};
+use crate::support::{assert_same_direction, copy_of_tiny, expected, picture, runtime};
 
 fn damaged(damage: impl FnOnce(&Path)) -> (TempDir, Result<ModelPackage, PackageError>) {
     let folder = tempfile::tempdir().unwrap();
@@ -24,10 +27,12 @@ fn edit(folder: &Path, from: &str, to: &str) {
     fs_err::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
+fn hash(bytes: &[u8]) -> String {
+    ContentHash::from_bytes(Sha256::digest(bytes).into()).to_hex()
+}
+
 /// Puts other bytes in the place of a file and pins them.
 fn replace(folder: &Path, name: &str, bytes: &[u8]) {
-    use sha2::{Digest, Sha256};
-    let hash = |bytes: &[u8]| ContentHash::from_bytes(Sha256::digest(bytes).into()).to_hex();
     let before = fs_err::read(folder.join(name)).unwrap();
     edit(folder, &hash(&before), &hash(bytes));
     edit(
@@ -111,7 +116,7 @@ fn an_unreadable_manifest_is_refused() {
     }
 }
 
-/// A graph whose only tensor is kept in another file: ModelProto.graph(7).initializer(5).external_data(13){key(1), value(2)}.
+/// A graph whose only tensor is kept in another file: field 13 of a tensor (5) of the graph (7), with a key (1) and a value (2).
 fn graph_with_external_data(location: &str) -> Vec<u8> {
     fn field(number: u8, inner: &[u8]) -> Vec<u8> {
         [&[number << 3 | 2, inner.len() as u8], inner].concat()
@@ -157,6 +162,37 @@ fn graphs_may_refer_to_pinned_files_only() {
     assert!(
         matches!(garbage, Err(PackageError::Graph { .. })),
         "{garbage:?}"
+    );
+}
+
+/// The vision graph again, but with its weights in a file beside it.
+#[tokio::test]
+async fn pinned_external_data_is_used() {
+    let outside = crate::support::tiny_folder().join("external");
+    let weights = fs_err::read(outside.join("vision_weights.bin")).unwrap();
+    let (folder, package) = damaged(|folder| {
+        let graph = fs_err::read(outside.join("vision_model.onnx")).unwrap();
+        replace(folder, "vision_model.onnx", &graph);
+        fs_err::write(folder.join("vision_weights.bin"), &weights).unwrap();
+        let entry = format!(
+            "[[files]]\npath = \"vision_weights.bin\"\nrole = \"external-data\"\nsha256 = \"{}\"\nbytes = {}\n\n[image]",
+            hash(&weights),
+            weights.len()
+        );
+        edit(folder, "[image]", &entry);
+    });
+    let encoder =
+        DualEncoder::start(&runtime(), &package.unwrap(), &EncoderConfig::default()).unwrap();
+    // The file is not needed any more: what was checked is what runs.
+    fs_err::remove_file(folder.path().join("vision_weights.bin")).unwrap();
+    let found = encoder
+        .embed_images(Lane::Interactive, vec![picture(2)])
+        .await
+        .unwrap();
+    assert_same_direction(
+        found[0].as_ref().unwrap(),
+        &expected().images[2],
+        "external weights",
     );
 }
 
