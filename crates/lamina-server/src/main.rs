@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod datasets;
 mod engine;
+mod faults;
 mod home;
 mod metrics;
 mod output;
@@ -41,8 +42,7 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::start(&cli.telemetry)?;
     refuse_unknown_variables()?;
-    #[cfg(feature = "failpoints")]
-    let _scenario = fail::FailScenario::setup();
+    let _scenario = faults::arm();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(Box::pin(run(cli.verb)));
     // A decode cannot be cancelled; the process must end all the same.

@@ -1,5 +1,7 @@
 //! Logs to standard error, so that standard output carries answers only.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -12,7 +14,7 @@ use crate::config::TelemetryOptions;
 pub fn start(options: &TelemetryOptions) -> anyhow::Result<()> {
     let quiet = "ort=warn,ort::logging=warn,sqlx=warn,hyper=warn,h2=warn,tower=warn";
     let filter = EnvFilter::builder().parse(format!("{quiet},{}", options.log))?;
-    let writer = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let writer = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let outcome = if options.log_format == "json" {
         writer.json().flatten_event(true).try_init()
     } else {

@@ -73,8 +73,7 @@ fn serve_with_short_lease(home: &Installation) -> lamina_testkit::server::Server
     .unwrap()
 }
 
-/// Every place in the code where the process is made to end. Needs the feature `failpoints`.
-#[cfg(feature = "failpoints")]
+/// Every place in the code where the process is made to end.
 const POINTS: &[&str] = &[
     "ingest_chunk_fenced",
     "ingest_chunk_before_commit",
@@ -87,7 +86,6 @@ const POINTS: &[&str] = &[
     "ingest_ready_committed",
 ];
 
-#[cfg(feature = "failpoints")]
 #[test]
 fn a_server_that_ends_at_each_named_point_finishes_at_the_next_start() {
     for point in POINTS {
