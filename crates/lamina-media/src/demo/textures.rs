@@ -43,7 +43,8 @@ pub fn land(seed: u64, width: u32, height: u32) -> Picture {
     canvas.each(|x, y, _| {
         let (across, down) = (x / wide, y / tall);
         if down > horizon + 0.1 * noise(seed, across * 3.0, 0.5, 6) {
-            soil.plus(rough * noise(seed ^ 2, across * 24.0, down * 24.0, 6))
+            let blades = 0.5 * noise(seed ^ 4, across * 220.0, down * 220.0, 3);
+            soil.plus(rough * (blades + noise(seed ^ 2, across * 24.0, down * 24.0, 6)))
         } else {
             sky.plus(30.0 * (horizon - down) + 14.0 * noise(seed ^ 3, across * 3.0, down * 3.0, 4))
         }

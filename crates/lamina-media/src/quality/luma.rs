@@ -9,18 +9,26 @@ pub(super) struct Luma {
     pub(super) values: Vec<f32>,
 }
 
+/// How many times larger than the target the input of the exact average is, at least, when squares went before.
+const EXACT_FROM: u32 = 4;
+
 impl Luma {
     /// The luma of `picture`, area-averaged so that its longest side is `longest` at most. Never enlarged.
     pub(super) fn of(picture: &Picture, longest: u32) -> Self {
         let (width, height) = picture.pixel_size();
         let side = width.max(height);
-        let factor = (side / longest).max(1) as usize;
-        let whole = Self::reduced(picture, factor);
-        let fit = |length: usize| (length * longest as usize).div_ceil(side as usize).max(1);
         if side <= longest {
-            return whole;
+            return Self::reduced(picture, 1);
         }
-        whole.averaged(fit(width as usize), fit(height as usize))
+        // Whole squares first, because that is fast, but only as far as the second, exact average leaves no trace of it:
+        // two averages in a row of about the same width would blur more than one of the product.
+        let factor = (side / (EXACT_FROM * longest)).max(1) as usize;
+        let fit = |length: u32| {
+            (u64::from(length) * u64::from(longest))
+                .div_ceil(u64::from(side))
+                .max(1) as usize
+        };
+        Self::reduced(picture, factor).averaged(fit(width), fit(height))
     }
 
     /// BT.601 luma, as JPEG has it, averaged over squares of `factor`; a rest at the right and bottom is averaged alone.

@@ -17,16 +17,18 @@ pub const MEASURES_VERSION: i32 = 1;
 const NORMAL_SIDE: u32 = 256;
 
 /// Below this sharpness a picture is called blurred.
-const BLUR_BELOW: f32 = 1.17;
+const BLUR_BELOW: f32 = 1.0;
 /// If even the light parts are below this luma, a picture is called dark.
-const DARK_BELOW: f32 = 0.34;
-/// If even the dark parts are above this luma, a picture is called bright.
-const BRIGHT_ABOVE: f32 = 0.78;
+const DARK_BELOW: f32 = 0.3;
+/// If half of the picture is whiter than this, it is called bright.
+const BRIGHT_ABOVE: f32 = 0.72;
 
 /// The share of the pixels that may be lighter than `luma_high`.
 const HIGH_SHARE: f32 = 0.99;
 /// How many times a pixel of the middle (the inner half of each side) counts for `luma_low`.
 const MIDDLE_WEIGHT: u32 = 4;
+/// Pixels looked at across and down for `luma_low`, at most: a median needs no more.
+const GRID_POINTS: u32 = 160;
 
 /// How sharp, dark and bright a picture is. Confidences run from 0 to 1; from 0.5 on the issue is there. Each rises and
 /// falls with its measure alone, so that a caller may choose another threshold by choosing another confidence.
@@ -40,8 +42,8 @@ pub struct Measures {
     /// independent of contrast and of how many edges there are, where the plain variance takes every smooth or dim picture
     /// for blurred.
     pub sharpness: f32,
-    /// Luma that half of the picture does not exceed, 0..1; the middle of the picture counts four times, so that a thing on
-    /// a white ground is judged by the thing.
+    /// What the darkest channel does not exceed in half of the picture, 0..1; the middle of the picture counts four times, so
+    /// that a thing on a white ground is judged by the thing rather than by the ground.
     pub luma_low: f32,
     /// Luma that all but a hundredth of the pixels do not exceed, 0..1.
     pub luma_high: f32,
@@ -58,13 +60,10 @@ pub struct Measures {
 /// Measures a picture; a reduced copy gives nearly the same values as the whole.
 pub fn measure(picture: &Picture) -> Measures {
     let luma = Luma::of(picture, NORMAL_SIDE);
-    let levels = Levels::of(&luma, 1);
+    let levels = Levels::of(luma.values.iter().map(|value| (*value, 1)));
     let (dark, light) = (levels.at(1.0 - HIGH_SHARE), levels.at(HIGH_SHARE));
     let sharpness = sharpness(&luma, dark, light);
-    let (luma_low, luma_high) = (
-        Levels::of(&luma, MIDDLE_WEIGHT).at(0.5) / 255.0,
-        light / 255.0,
-    );
+    let (luma_low, luma_high) = (whiteness(picture), light / 255.0);
     Measures {
         sharpness: sharpness.unwrap_or(0.0),
         luma_low,
@@ -75,14 +74,44 @@ pub fn measure(picture: &Picture) -> Measures {
     }
 }
 
+/// The median of the darkest channel over an even grid of pixels, those of the middle counting more. 0..1.
+///
+/// The darkest channel, because white is what overexposure ends in: a plain yellow has a luma of 0.8 and is no flaw.
+fn whiteness(picture: &Picture) -> f32 {
+    let (width, height) = picture.pixel_size();
+    let grid = |side: u32| {
+        let points = side.min(GRID_POINTS);
+        (0..points).map(move |point| {
+            let is_middle = point >= points / 4 && point < points - points / 4;
+            (
+                (u64::from(2 * point + 1) * u64::from(side) / u64::from(2 * points)) as usize,
+                is_middle,
+            )
+        })
+    };
+    let pixels = picture.pixels().as_chunks::<3>().0;
+    let seen = grid(height).flat_map(|(y, in_rows)| {
+        grid(width).map(move |(x, in_columns)| {
+            let [red, green, blue] = pixels[y * width as usize + x];
+            let weight = if in_rows && in_columns {
+                MIDDLE_WEIGHT
+            } else {
+                1
+            };
+            (f32::from(red.min(green).min(blue)), weight)
+        })
+    });
+    Levels::of(seen).at(0.5) / 255.0
+}
+
 /// 1 at a measure of 0, one half at the threshold, falling on towards 0: the logistic function of the logarithm.
 fn confidence(measure: f32, threshold: f32) -> f32 {
     1.0 / (1.0 + (measure.max(0.0) / threshold).powi(4))
 }
 
-/// Percentiles of a luma plane.
+/// A histogram to read percentiles from.
 struct Levels {
-    /// How many pixels have each luma, in quarters of an 8-bit level.
+    /// How often each value occurs, in quarters of an 8-bit level.
     counts: Vec<u32>,
     total: u32,
 }
@@ -90,27 +119,18 @@ struct Levels {
 impl Levels {
     const PER_LEVEL: f32 = 4.0;
 
-    fn of(luma: &Luma, middle_weight: u32) -> Self {
+    /// From values, 0..255, and how many times each counts.
+    fn of(values: impl Iterator<Item = (f32, u32)>) -> Self {
         let mut counts = vec![0; 256 * Self::PER_LEVEL as usize];
         let last = counts.len() - 1;
-        let middle = |length: usize| length / 4..length - length / 4;
-        let (rows, columns) = (middle(luma.height), middle(luma.width));
-        for (row, values) in luma.values.chunks_exact(luma.width).enumerate() {
-            let in_rows = rows.contains(&row);
-            for (column, value) in values.iter().enumerate() {
-                let weight = if in_rows && columns.contains(&column) {
-                    middle_weight
-                } else {
-                    1
-                };
-                counts[((value * Self::PER_LEVEL).round() as usize).min(last)] += weight;
-            }
+        for (value, weight) in values {
+            counts[((value * Self::PER_LEVEL).round() as usize).min(last)] += weight;
         }
         let total = counts.iter().sum();
         Self { counts, total }
     }
 
-    /// The luma, 0..255, that this share of the pixels do not exceed.
+    /// The value, 0..255, that this share does not exceed.
     fn at(&self, share: f32) -> f32 {
         let wanted = ((self.total as f32 * share).ceil() as u32).max(1);
         let mut seen = 0;
@@ -140,7 +160,7 @@ mod tests {
             measure(&Picture::from_rgb(PictureFormat::Png, 40, 30, vec![value; 3600]).unwrap())
         };
         let (black, white, grey) = (of(0), of(255), of(128));
-        assert_eq!((black.dark_confidence, black.bright_confidence), (1.0, 0.0));
+        assert!(black.dark_confidence == 1.0 && black.bright_confidence < 0.01);
         assert!(white.bright_confidence > 0.99 && white.dark_confidence < 0.01);
         assert!(grey.bright_confidence < 0.5 && grey.dark_confidence < 0.5);
         assert!(

@@ -1,4 +1,10 @@
 //! Tests of the crate from outside.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot make its picture should stop there")]
+
+mod decoding;
+mod files;
+mod hostile;
+mod inputs;
 mod quality;
 mod truth;
