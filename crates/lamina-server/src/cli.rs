@@ -272,3 +272,49 @@ pub enum BenchSubject {
         json: bool,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// One row per variable: name, flag, default, meaning.
+    fn rows(command: &clap::Command, found: &mut BTreeMap<String, String>) {
+        for arg in command.get_arguments() {
+            let (Some(variable), Some(flag)) = (arg.get_env().and_then(|name| name.to_str()), arg.get_long()) else {
+                continue;
+            };
+            let defaults = arg.get_default_values();
+            let default = match defaults.first().and_then(|value| value.to_str()) {
+                None | Some("false") => String::new(),
+                // Depends on who runs it.
+                Some(_) if flag == "data-dir" => "see below".to_owned(),
+                Some(value) => format!("`{value}`"),
+            };
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let row = format!("| `{variable}` | `--{flag}` | {default} | {help} |");
+            found.entry(variable.to_owned()).or_insert(row);
+        }
+        for verb in command.get_subcommands() {
+            rows(verb, found);
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_setting_as_the_help_says_it() {
+        let mut found = BTreeMap::new();
+        rows(&Cli::command(), &mut found);
+        let table: Vec<String> = found.into_values().collect();
+        let expected = format!("| variable | flag | default | meaning |\n|---|---|---|---|\n{}\n", table.join("\n"));
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&expected), "the README's table must read:\n{expected}");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -7,6 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use lamina_index::DEFAULT_EXACT_LIMIT;
+
+/// Life of a claimed chunk without a sign of life, in seconds.
+const DEFAULT_LEASE_S: u64 = 30;
+/// Files of one chunk.
+const DEFAULT_CHUNK_FILES: usize = 128;
+/// Memory for loaded datasets.
+const DEFAULT_SNAPSHOT_BYTES: usize = 2_000_000_000;
 
 /// Where Lamina keeps everything of its own.
 #[derive(Debug, Clone, Args)]
@@ -116,20 +124,32 @@ pub struct WorkerOptions {
     pub lease: Duration,
 
     /// Files of one chunk of an ingest
-    #[arg(long, env = "LAMINA_CHUNK_FILES", value_name = "N", default_value_t = 128)]
+    #[arg(long, env = "LAMINA_CHUNK_FILES", value_name = "N", default_value_t = DEFAULT_CHUNK_FILES)]
     pub chunk_files: usize,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self { worker_slots: 0, lease: Duration::from_secs(DEFAULT_LEASE_S), chunk_files: DEFAULT_CHUNK_FILES }
+    }
 }
 
 /// Memory and index settings shared by server and worker.
 #[derive(Debug, Clone, Args)]
 pub struct IndexOptions {
     /// Memory for loaded datasets, in bytes; the least recently used goes first
-    #[arg(long, env = "LAMINA_SNAPSHOT_BYTES", value_name = "BYTES", default_value_t = 2_000_000_000)]
+    #[arg(long, env = "LAMINA_SNAPSHOT_BYTES", value_name = "BYTES", default_value_t = DEFAULT_SNAPSHOT_BYTES)]
     pub snapshot_bytes: usize,
 
     /// Datasets up to this many vectors are searched exactly
-    #[arg(long, env = "LAMINA_EXACT_LIMIT", value_name = "N", default_value_t = 50_000)]
+    #[arg(long, env = "LAMINA_EXACT_LIMIT", value_name = "N", default_value_t = DEFAULT_EXACT_LIMIT)]
     pub exact_limit: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self { snapshot_bytes: DEFAULT_SNAPSHOT_BYTES, exact_limit: DEFAULT_EXACT_LIMIT }
+    }
 }
 
 /// Logs and metrics.

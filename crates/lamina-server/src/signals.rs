@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Exit code of a process that was told twice to stop.
 const TOLD_TWICE: i32 = 130;
@@ -10,28 +11,22 @@ const TOLD_TWICE: i32 = 130;
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn stop_token(tasks: &tokio_util::task::TaskTracker) -> std::io::Result<CancellationToken> {
+pub fn stop_token() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let cancelled = token.clone();
-    tasks.spawn(async move {
-        let mut told = false;
-        loop {
+    // Nobody waits for this task: it listens until the process ends.
+    TaskTracker::new().spawn(async move {
+        for told in 0.. {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                // Whoever stops for another reason must not wait for a signal.
-                () = cancelled.cancelled(), if !told => {}
             }
-            if told {
+            if told > 0 {
                 tracing::warn!("told twice to stop: ending at once");
                 #[expect(clippy::disallowed_methods, reason = "the user asked to skip the orderly end")]
                 std::process::exit(TOLD_TWICE);
-            }
-            told = true;
-            if cancelled.is_cancelled() {
-                return;
             }
             tracing::info!("stopping: chunks under way are put back, requests under way are answered");
             cancelled.cancel();

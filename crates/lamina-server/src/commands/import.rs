@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use lamina_store::source_items;
 use lamina_types::{DatasetId, DatasetStatus, ServeMode, SourceType};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cli::ImportArgs;
 use crate::datasets::{self, NewImport};
@@ -28,8 +27,7 @@ const PAGE: u32 = 10_000;
 /// A path that cannot be imported; the database.
 pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let path = absolute(&args.path)?;
-    let tasks = TaskTracker::new();
-    let stop = signals::stop_token(&tasks)?;
+    let stop = signals::stop_token()?;
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
     let outcome = import(&args, &path, &home, &stop).await;
     stop.cancel();

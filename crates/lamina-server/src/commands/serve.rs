@@ -30,7 +30,7 @@ const LAST_TASKS: Duration = Duration::from_secs(3);
 /// Something needed at the start is missing; each message says what and how to get it.
 pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     let tasks = TaskTracker::new();
-    let stop = signals::stop_token(&tasks)?;
+    let stop = signals::stop_token()?;
     refuse_open_network(&args.http)?;
     // Early, so that a port in use is said before seconds are spent on models.
     let listener = TcpListener::bind(args.http.listen)

@@ -14,7 +14,7 @@ use crate::{engine, metrics, output, signals};
 /// Something needed at the start is missing.
 pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let tasks = TaskTracker::new();
-    let stop = signals::stop_token(&tasks)?;
+    let stop = signals::stop_token()?;
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
     let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
     let explorer = engine::explorer(&home, &encoders, &args.index);
