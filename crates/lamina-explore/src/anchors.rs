@@ -69,9 +69,11 @@ fn input_of(bytes: &[u8], region: Region, spec: &InputSpec) -> Result<Vec<f32>, 
         Region::Fractions([x, y, width, height]) => {
             Some(BoundingBox::from_fractions(x, y, width, height)?)
         }
-        Region::Pixels(pixels) => {
-            Some(BoundingBox::from_pixels(pixels, picture.width, picture.height)?)
-        }
+        Region::Pixels(pixels) => Some(BoundingBox::from_pixels(
+            pixels,
+            picture.width,
+            picture.height,
+        )?),
     };
     let picture = part.map_or(picture.clone(), |part| picture.crop(&part));
     model_input(&picture, spec).map_err(|error| no_vector(error.to_string()))
@@ -88,16 +90,19 @@ pub async fn resolve(
     snapshot: &DatasetSnapshot,
     query: &AnchorQuery,
 ) -> Result<Vec<f32>, ExploreError> {
-    if query.kind != Some(AnchorKind::Media) {
-        if let Some(vector) = uploaded(pool, dataset, &space.key, query).await? {
-            return Ok(vector);
-        }
+    if query.kind != Some(AnchorKind::Media)
+        && let Some(vector) = uploaded(pool, dataset, &space.key, query).await?
+    {
+        return Ok(vector);
     }
     if query.kind != Some(AnchorKind::Upload) {
         let id = MediaId::from_uuid(query.id);
         let ordinals = media::ordinals_of(pool, dataset, &[id]).await?;
         // An item that came after this snapshot was made is not in it yet.
-        if let Some(ordinal) = ordinals.get(&id).filter(|ordinal| (**ordinal as usize) < snapshot.len()) {
+        if let Some(ordinal) = ordinals
+            .get(&id)
+            .filter(|ordinal| (**ordinal as usize) < snapshot.len())
+        {
             return Ok(snapshot.generation().vectors.unit_row(*ordinal as usize));
         }
     }
@@ -112,9 +117,13 @@ async fn uploaded(
 ) -> Result<Option<Vec<f32>>, ExploreError> {
     let anchor = anchors::find(pool, dataset, AnchorId::from_uuid(query.id)).await?;
     // A vector of another space cannot be compared: the dataset was indexed anew since the upload.
-    let Some(anchor) = anchor.filter(|anchor| anchor.key == *key) else { return Ok(None) };
+    let Some(anchor) = anchor.filter(|anchor| anchor.key == *key) else {
+        return Ok(None);
+    };
     let embedding = decode_vector(&anchor.vector).map_err(|source| {
-        ExploreError::Unavailable(format!("the stored vector of the anchor is damaged: {source}"))
+        ExploreError::Unavailable(format!(
+            "the stored vector of the anchor is damaged: {source}"
+        ))
     })?;
     Ok(Some(embedding.into_vec()))
 }

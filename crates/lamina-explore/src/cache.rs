@@ -43,20 +43,34 @@ struct Entry<T> {
 impl<T: Weighed> SnapshotCache<T> {
     /// An empty cache that keeps at most about `budget_bytes`; the value asked for last always stays.
     pub fn new(budget_bytes: usize) -> Self {
-        Self { budget_bytes, entries: Mutex::new(Entries { clock: 0, by_dataset: HashMap::new() }) }
+        Self {
+            budget_bytes,
+            entries: Mutex::new(Entries {
+                clock: 0,
+                by_dataset: HashMap::new(),
+            }),
+        }
     }
 
     /// The value of `dataset` at `revision`, loaded by `load` when it is not there. Concurrent callers share one load.
     ///
     /// # Errors
     /// What `load` says, or [`ExploreError::Unavailable`] within two seconds of a failed load.
-    pub async fn get<F, Fut>(&self, dataset: DatasetId, revision: i64, load: F) -> Result<Arc<T>, ExploreError>
+    pub async fn get<F, Fut>(
+        &self,
+        dataset: DatasetId,
+        revision: i64,
+        load: F,
+    ) -> Result<Arc<T>, ExploreError>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, ExploreError>>,
     {
         let cell = self.cell(dataset, revision)?;
-        match cell.get_or_try_init(|| async { load().await.map(Arc::new) }).await {
+        match cell
+            .get_or_try_init(|| async { load().await.map(Arc::new) })
+            .await
+        {
             Ok(value) => {
                 let value = Arc::clone(value);
                 self.evict(dataset);
@@ -76,18 +90,27 @@ impl<T: Weighed> SnapshotCache<T> {
         self.lock().by_dataset.values().map(Entry::bytes).sum()
     }
 
-    fn cell(&self, dataset: DatasetId, revision: i64) -> Result<Arc<OnceCell<Arc<T>>>, ExploreError> {
+    fn cell(
+        &self,
+        dataset: DatasetId,
+        revision: i64,
+    ) -> Result<Arc<OnceCell<Arc<T>>>, ExploreError> {
         let mut entries = self.lock();
         entries.clock += 1;
         let now = entries.clock;
-        let entry = entries.by_dataset.entry(dataset).or_insert_with(|| Entry::fresh(revision));
+        let entry = entries
+            .by_dataset
+            .entry(dataset)
+            .or_insert_with(|| Entry::fresh(revision));
         // A reader that read its row before the last change must not throw the newer snapshot away.
         if entry.revision < revision {
             *entry = Entry::fresh(revision);
         }
         entry.last_used = now;
         match &entry.failed {
-            Some((at, reason)) if at.elapsed() < FAILURE_MEMORY => Err(ExploreError::Unavailable(reason.clone())),
+            Some((at, reason)) if at.elapsed() < FAILURE_MEMORY => {
+                Err(ExploreError::Unavailable(reason.clone()))
+            }
             Some(_) | None => Ok(Arc::clone(&entry.cell)),
         }
     }
@@ -118,7 +141,12 @@ impl<T: Weighed> SnapshotCache<T> {
 
 impl<T: Weighed> Entry<T> {
     fn fresh(revision: i64) -> Self {
-        Self { revision, cell: Arc::new(OnceCell::new()), last_used: 0, failed: None }
+        Self {
+            revision,
+            cell: Arc::new(OnceCell::new()),
+            last_used: 0,
+            failed: None,
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -164,11 +192,20 @@ mod tests {
             cache.get(id, 1, || async { Ok(Block(10)) }).await.unwrap();
         }
         assert_eq!(cache.bytes_in_memory(), 20);
-        let kept = cache.get(ids[1], 1, || async { Ok(Block(999)) }).await.unwrap();
+        let kept = cache
+            .get(ids[1], 1, || async { Ok(Block(999)) })
+            .await
+            .unwrap();
         assert_eq!(kept.0, 10, "was still there");
-        let newer = cache.get(ids[1], 2, || async { Ok(Block(5)) }).await.unwrap();
+        let newer = cache
+            .get(ids[1], 2, || async { Ok(Block(5)) })
+            .await
+            .unwrap();
         assert_eq!(newer.0, 5);
-        let stale = cache.get(ids[1], 1, || async { Ok(Block(7)) }).await.unwrap();
+        let stale = cache
+            .get(ids[1], 1, || async { Ok(Block(7)) })
+            .await
+            .unwrap();
         assert_eq!(stale.0, 5, "an older revision never replaces a newer one");
     }
 

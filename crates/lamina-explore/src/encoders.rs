@@ -29,7 +29,9 @@ impl Encoders {
 
 impl std::fmt::Debug for Encoders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoders").field("index", self.index.key()).finish()
+        f.debug_struct("Encoders")
+            .field("index", self.index.key())
+            .finish()
     }
 }
 
@@ -38,6 +40,10 @@ pub fn index_settings(manifest: &ModelManifest, exact_limit: usize) -> IndexSett
     let bands = &manifest.index;
     IndexSettings {
         exact_limit,
-        ..IndexSettings::new(bands.cluster_distances, bands.duplicate_similarity, bands.outlier_distance)
+        ..IndexSettings::new(
+            bands.cluster_distances,
+            bands.duplicate_similarity,
+            bands.outlier_distance,
+        )
     }
 }

@@ -18,7 +18,9 @@ pub enum ExploreError {
     #[error("the dataset has no {0} to search in")]
     NothingIndexed(lamina_types::EntityType),
     /// The dataset was indexed with a model package that is not installed here.
-    #[error("the dataset was indexed with the model package {0}, which is not installed on this server")]
+    #[error(
+        "the dataset was indexed with the model package {0}, which is not installed on this server"
+    )]
     MissingPackage(String),
     /// Not now; try again.
     #[error("the dataset cannot be read right now: {0}")]

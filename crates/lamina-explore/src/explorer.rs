@@ -10,7 +10,8 @@ use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, annotations, media, spaces};
 use lamina_types::{
-    AnchorId, ClusterId, DEFAULT_ANCHOR_DISTANCE, EntityType, MediaId, SimilarityThreshold, Space, cluster_id,
+    AnchorId, ClusterId, DEFAULT_ANCHOR_DISTANCE, EntityType, MediaId, SimilarityThreshold, Space,
+    cluster_id,
 };
 use roaring::RoaringBitmap;
 
@@ -55,9 +56,21 @@ struct Opened {
 
 impl Explorer {
     /// Nothing is loaded until it is asked for.
-    pub fn new(pool: PgPool, blobs: BlobStore, encoders: Encoders, options: ExplorerOptions) -> Self {
+    pub fn new(
+        pool: PgPool,
+        blobs: BlobStore,
+        encoders: Encoders,
+        options: ExplorerOptions,
+    ) -> Self {
         let snapshots = SnapshotCache::new(options.snapshot_bytes);
-        Self(Arc::new(Inner { pool, blobs, encoders, options, snapshots, stop: StopFlag::new() }))
+        Self(Arc::new(Inner {
+            pool,
+            blobs,
+            encoders,
+            options,
+            snapshots,
+            stop: StopFlag::new(),
+        }))
     }
 
     /// Stops building graphs in the background.
@@ -79,7 +92,11 @@ impl Explorer {
     ///
     /// # Errors
     /// An unknown anchor; the database, the index.
-    pub async fn explore(&self, access: &DatasetAccess, plan: &ExplorePlan) -> Result<ExplorePage, ExploreError> {
+    pub async fn explore(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+    ) -> Result<ExplorePage, ExploreError> {
         let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
             return Ok(ExplorePage::default());
         };
@@ -89,12 +106,18 @@ impl Explorer {
             Some(hits) => {
                 let clusters = rank_by_distance(&hits, snapshot.cluster_of(plan.threshold));
                 let total = clusters.len();
-                (clusters.into_iter().skip(first).take(PAGE_SIZE).collect(), total)
+                (
+                    clusters.into_iter().skip(first).take(PAGE_SIZE).collect(),
+                    total,
+                )
             }
             None => browse(snapshot, plan.threshold, first),
         };
         let clusters = self.cluster_views(access, plan, snapshot, page).await?;
-        Ok(ExplorePage { clusters, total_pages: u32::try_from(total.div_ceil(PAGE_SIZE)).unwrap_or(u32::MAX) })
+        Ok(ExplorePage {
+            clusters,
+            total_pages: u32::try_from(total.div_ceil(PAGE_SIZE)).unwrap_or(u32::MAX),
+        })
     }
 
     /// One page of the members of one cluster; `None` when the dataset has no such cluster at any level.
@@ -107,9 +130,12 @@ impl Explorer {
         id: ClusterId,
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else { return Ok(None) };
+        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
+            return Ok(None);
+        };
         let snapshot = &opened.snapshot;
-        let Some((level, first_ordinal)) = find_cluster(access, plan.entity_type, snapshot, id) else {
+        let Some((level, first_ordinal)) = find_cluster(access, plan.entity_type, snapshot, id)
+        else {
             return Ok(None);
         };
         let cluster_of = snapshot.cluster_of(level);
@@ -118,28 +144,53 @@ impl Explorer {
             Some(hits) => hits
                 .iter()
                 .filter(|hit| is_member(hit.ordinal))
-                .map(|hit| Member { ordinal: hit.ordinal, distance: Some(hit.distance) })
+                .map(|hit| Member {
+                    ordinal: hit.ordinal,
+                    distance: Some(hit.distance),
+                })
                 .collect(),
             None => (0..snapshot.len() as u32)
                 .filter(|ordinal| is_member(*ordinal))
-                .map(|ordinal| Member { ordinal, distance: None })
+                .map(|ordinal| Member {
+                    ordinal,
+                    distance: None,
+                })
                 .collect(),
         };
         let first = plan.page_number as usize * PAGE_SIZE;
         let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
-        Ok(Some(hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &page).await?))
+        Ok(Some(
+            hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &page).await?,
+        ))
     }
 
     /// One picture of the dataset.
     ///
     /// # Errors
     /// The database, the index.
-    pub async fn media(&self, access: &DatasetAccess, id: MediaId) -> Result<Option<MediaView>, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), EntityType::Images).await? else { return Ok(None) };
+    pub async fn media(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<MediaView>, ExploreError> {
+        let Some(opened) = self.open(access.dataset(), EntityType::Images).await? else {
+            return Ok(None);
+        };
         let ordinals = media::ordinals_of(&self.0.pool, access.id(), &[id]).await?;
-        let Some(&ordinal) = ordinals.get(&id) else { return Ok(None) };
-        let member = [Member { ordinal, distance: None }];
-        let views = hydrate::views(&self.0.pool, access.id(), opened.snapshot.generation(), &member).await?;
+        let Some(&ordinal) = ordinals.get(&id) else {
+            return Ok(None);
+        };
+        let member = [Member {
+            ordinal,
+            distance: None,
+        }];
+        let views = hydrate::views(
+            &self.0.pool,
+            access.id(),
+            opened.snapshot.generation(),
+            &member,
+        )
+        .await?;
         Ok(views.into_iter().next())
     }
 
@@ -176,10 +227,23 @@ impl Explorer {
         entity_type: EntityType,
         region: Region,
     ) -> Result<AnchorId, ExploreError> {
-        let space = spaces::find(&self.0.pool, access.id(), EntityType::Images, Space::Index).await?;
+        let space =
+            spaces::find(&self.0.pool, access.id(), EntityType::Images, Space::Index).await?;
         let key = space.map_or_else(|| self.0.encoders.index().key().clone(), |space| space.key);
-        let encoder = self.0.encoders.of(&key).ok_or(ExploreError::MissingPackage(key.package))?;
-        anchors::add(&self.0.pool, encoder, access.id(), entity_type, bytes, region).await
+        let encoder = self
+            .0
+            .encoders
+            .of(&key)
+            .ok_or(ExploreError::MissingPackage(key.package))?;
+        anchors::add(
+            &self.0.pool,
+            encoder,
+            access.id(),
+            entity_type,
+            bytes,
+            region,
+        )
+        .await
     }
 
     /// What matches the plan's searches, best first; `None` when nothing was searched for.
@@ -189,33 +253,72 @@ impl Explorer {
         plan: &ExplorePlan,
         opened: &Opened,
     ) -> Result<Option<Vec<Hit>>, ExploreError> {
-        let Some(anchor) = &plan.anchor else { return Ok(None) };
-        let query = anchors::resolve(&self.0.pool, access.id(), &opened.space, &opened.snapshot, anchor).await?;
-        let own_bound = self.0.encoders.of(&opened.space.key).map(|encoder| encoder.manifest().index.anchor_distance);
-        let bound = anchor.max_distance.or(own_bound).unwrap_or(DEFAULT_ANCHOR_DISTANCE);
+        let Some(anchor) = &plan.anchor else {
+            return Ok(None);
+        };
+        let query = anchors::resolve(
+            &self.0.pool,
+            access.id(),
+            &opened.space,
+            &opened.snapshot,
+            anchor,
+        )
+        .await?;
+        let own_bound = self
+            .0
+            .encoders
+            .of(&opened.space.key)
+            .map(|encoder| encoder.manifest().index.anchor_distance);
+        let bound = anchor
+            .max_distance
+            .or(own_bound)
+            .unwrap_or(DEFAULT_ANCHOR_DISTANCE);
         let snapshot = Arc::clone(&opened.snapshot);
-        Ok(Some(tokio::task::spawn_blocking(move || snapshot.within(&query, bound)).await??))
+        Ok(Some(
+            tokio::task::spawn_blocking(move || snapshot.within(&query, bound)).await??,
+        ))
     }
 
     /// The dataset's snapshot; `None` while it has nothing to show for these entities.
-    async fn open(&self, dataset: &Dataset, entity_type: EntityType) -> Result<Option<Opened>, ExploreError> {
+    async fn open(
+        &self,
+        dataset: &Dataset,
+        entity_type: EntityType,
+    ) -> Result<Option<Opened>, ExploreError> {
         if !dataset.status.is_browsable() {
             return Ok(None);
         }
-        let Some(space) = spaces::find(&self.0.pool, dataset.id, entity_type, Space::Index).await? else {
+        let Some(space) = spaces::find(&self.0.pool, dataset.id, entity_type, Space::Index).await?
+        else {
             return Ok(None);
         };
         // Objects get snapshots of their own when they get vectors of their own.
         let load = || self.load(dataset, &space);
-        let snapshot = self.0.snapshots.get(dataset.id, dataset.revision, load).await?;
+        let snapshot = self
+            .0
+            .snapshots
+            .get(dataset.id, dataset.revision, load)
+            .await?;
         Ok(Some(Opened { space, snapshot }))
     }
 
-    async fn load(&self, dataset: &Dataset, space: &DatasetSpace) -> Result<DatasetSnapshot, ExploreError> {
+    async fn load(
+        &self,
+        dataset: &Dataset,
+        space: &DatasetSpace,
+    ) -> Result<DatasetSnapshot, ExploreError> {
         let inner = &self.0;
-        let encoder = inner.encoders.of(&space.key).unwrap_or_else(|| inner.encoders.index());
+        let encoder = inner
+            .encoders
+            .of(&space.key)
+            .unwrap_or_else(|| inner.encoders.index());
         let settings = index_settings(encoder.manifest(), inner.options.exact_limit);
-        let shelf = Shelf { pool: &inner.pool, blobs: &inner.blobs, owner: dataset.owner_id, settings };
+        let shelf = Shelf {
+            pool: &inner.pool,
+            blobs: &inner.blobs,
+            owner: dataset.owner_id,
+            settings,
+        };
         let generation = shelf.take(dataset.id, space).await?;
         let mut labels: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
         for (ordinal, label) in annotations::label_column(&inner.pool, dataset.id).await? {
@@ -235,12 +338,20 @@ impl Explorer {
         snapshot: &DatasetSnapshot,
         page: Vec<RankedCluster>,
     ) -> Result<Vec<ClusterView>, ExploreError> {
-        let shown: Vec<Member> =
-            page.iter().flat_map(|cluster| cluster.members.iter().take(PREVIEWS)).copied().collect();
-        let mut views = hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &shown).await?.into_iter();
+        let shown: Vec<Member> = page
+            .iter()
+            .flat_map(|cluster| cluster.members.iter().take(PREVIEWS))
+            .copied()
+            .collect();
+        let mut views = hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &shown)
+            .await?
+            .into_iter();
         let mut clusters = Vec::with_capacity(page.len());
         for cluster in page {
-            let previews: Vec<MediaView> = views.by_ref().take(cluster.members.len().min(PREVIEWS)).collect();
+            let previews: Vec<MediaView> = views
+                .by_ref()
+                .take(cluster.members.len().min(PREVIEWS))
+                .collect();
             clusters.push(cluster_view(access, plan, snapshot, &cluster, previews));
         }
         Ok(clusters)
@@ -258,7 +369,13 @@ fn browse(
         .filter_map(|place| clusters.get(place))
         .map(|(first_ordinal, members)| RankedCluster {
             first_ordinal,
-            members: members.iter().map(|&ordinal| Member { ordinal, distance: None }).collect(),
+            members: members
+                .iter()
+                .map(|&ordinal| Member {
+                    ordinal,
+                    distance: None,
+                })
+                .collect(),
         })
         .collect();
     (page, clusters.len())
@@ -289,18 +406,30 @@ fn cluster_view(
     previews: Vec<MediaView>,
 ) -> ClusterView {
     let members = cluster.members.len() as u64;
-    let mut user_tags: Vec<_> = previews.iter().flat_map(|view| view.user_tags.iter().cloned()).collect();
+    let mut user_tags: Vec<_> = previews
+        .iter()
+        .flat_map(|view| view.user_tags.iter().cloned())
+        .collect();
     user_tags.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
     user_tags.dedup();
     let is_images = plan.entity_type == EntityType::Images;
     ClusterView {
-        cluster_id: cluster_id(access.id(), plan.entity_type, plan.threshold, cluster.first_ordinal),
+        cluster_id: cluster_id(
+            access.id(),
+            plan.entity_type,
+            plan.threshold,
+            cluster.first_ordinal,
+        ),
         n_images: if is_images { members } else { 0 },
         n_objects: if is_images { 0 } else { members },
         n_frames: 0,
         size_bytes: previews.iter().map(|view| view.size_bytes).sum(),
         relevance_score: cluster.best(),
-        captions: previews.iter().find_map(|view| view.caption.clone()).into_iter().collect(),
+        captions: previews
+            .iter()
+            .find_map(|view| view.caption.clone())
+            .into_iter()
+            .collect(),
         labels: snapshot.label_counts(&cluster.members),
         user_tags,
         previews,

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use lamina_index::{ExpectedGeneration, Generation, GenerationHeader, IndexSettings, StopFlag, VectorBlock};
+use lamina_index::{
+    ExpectedGeneration, Generation, GenerationHeader, IndexSettings, StopFlag, VectorBlock,
+};
 use lamina_jobs::{NewJob, Phase};
-use lamina_store::sqlx::PgPool;
 use lamina_store::spaces::DatasetSpace;
+use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, generations, outputs};
 use lamina_types::{DatasetId, JobId, JobKind, RebuildSpec, UserId};
 
@@ -25,7 +27,8 @@ pub async fn load_vectors(
 ) -> Result<Arc<VectorBlock>, ExploreError> {
     let dimension = space.dimension as usize;
     let bytes = outputs::load_vectors(pool, dataset, &space.key, dimension).await?;
-    let block = tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes)).await??;
+    let block = tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes))
+        .await??;
     Ok(Arc::new(block))
 }
 
@@ -49,7 +52,10 @@ pub async fn build(
         key: space.key.clone(),
         number,
     };
-    Ok(tokio::task::spawn_blocking(move || lamina_index::build(header, vectors, &settings, &stop)).await??)
+    Ok(
+        tokio::task::spawn_blocking(move || lamina_index::build(header, vectors, &settings, &stop))
+            .await??,
+    )
 }
 
 /// What a reader needs to load or rebuild a generation.
@@ -70,9 +76,15 @@ impl Shelf<'_> {
     ///
     /// # Errors
     /// Nothing published yet; the vectors in Postgres; the database.
-    pub async fn take(&self, dataset: DatasetId, space: &DatasetSpace) -> Result<Generation, ExploreError> {
+    pub async fn take(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+    ) -> Result<Generation, ExploreError> {
         let row = generations::latest(self.pool, dataset, space.entity_type, space.space).await?;
-        let Some(row) = row else { return Err(ExploreError::NothingIndexed(space.entity_type)) };
+        let Some(row) = row else {
+            return Err(ExploreError::NothingIndexed(space.entity_type));
+        };
         let expected = ExpectedGeneration {
             header: GenerationHeader {
                 origin_dataset_id: row.origin_dataset_id,
@@ -85,10 +97,14 @@ impl Shelf<'_> {
             checksum: row.checksum,
         };
         let reason = match self.blobs.get(&row.blob_key).await {
-            Ok(bytes) => match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected)).await? {
-                Ok(generation) => return Ok(generation),
-                Err(damage) => damage.to_string(),
-            },
+            Ok(bytes) => {
+                match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected))
+                    .await?
+                {
+                    Ok(generation) => return Ok(generation),
+                    Err(damage) => damage.to_string(),
+                }
+            }
             Err(error) => error.to_string(),
         };
         tracing::warn!(
@@ -96,13 +112,33 @@ impl Shelf<'_> {
             "the index file of a dataset cannot be used: answering from a copy rebuilt in memory, and a rebuild is queued"
         );
         self.request_rebuild(dataset, space).await?;
-        build(self.pool, dataset, space, row.number, self.settings, StopFlag::new()).await
+        build(
+            self.pool,
+            dataset,
+            space,
+            row.number,
+            self.settings,
+            StopFlag::new(),
+        )
+        .await
     }
 
     /// Queues a rebuild unless one is waiting or running.
-    async fn request_rebuild(&self, dataset: DatasetId, space: &DatasetSpace) -> Result<(), ExploreError> {
-        let spec = RebuildSpec { dataset_id: dataset, entity_type: space.entity_type, space: space.space };
-        let mut tx = self.pool.begin().await.map_err(lamina_store::StoreError::from)?;
+    async fn request_rebuild(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+    ) -> Result<(), ExploreError> {
+        let spec = RebuildSpec {
+            dataset_id: dataset,
+            entity_type: space.entity_type,
+            space: space.space,
+        };
+        let mut tx = self
+            .pool
+            .begin()
+            .await
+            .map_err(lamina_store::StoreError::from)?;
         let live = lamina_jobs::live_of_subject(&mut *tx, dataset.as_uuid()).await?;
         if live.iter().any(|job| job.kind == JobKind::Rebuild.as_str()) {
             return Ok(());
@@ -112,7 +148,8 @@ impl Shelf<'_> {
             kind: JobKind::Rebuild.as_str(),
             owner_id: Some(self.owner.as_uuid()),
             subject_id: Some(dataset.as_uuid()),
-            spec: serde_json::to_value(&spec).map_err(|error| ExploreError::Unavailable(error.to_string()))?,
+            spec: serde_json::to_value(&spec)
+                .map_err(|error| ExploreError::Unavailable(error.to_string()))?,
             priority: 0,
             first: Phase::single("rebuild"),
         };

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use lamina_index::Generation;
-use lamina_store::media::Media;
 use lamina_store::measures::ContentMeasures;
+use lamina_store::media::Media;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{annotations, measures, media};
 use lamina_types::{DatasetId, EntityType, IssueType, MediaId};
 
+use crate::ExploreError;
 use crate::members::Member;
 use crate::view::MediaView;
-use crate::ExploreError;
 
 /// Confidence from which on an issue is shown.
 const SHOWN_CONFIDENCE: f32 = 0.5;
@@ -36,8 +36,10 @@ pub async fn views(
         annotations::tags_of(pool, dataset, &ids),
         measures::of_contents(pool, &contents),
     )?;
-    let distances: HashMap<u32, f32> =
-        members.iter().filter_map(|member| member.distance.map(|distance| (member.ordinal, distance))).collect();
+    let distances: HashMap<u32, f32> = members
+        .iter()
+        .filter_map(|member| member.distance.map(|distance| (member.ordinal, distance)))
+        .collect();
     Ok(rows
         .into_iter()
         .map(|row| MediaView {
@@ -46,8 +48,18 @@ pub async fn views(
             image_id: row.id.as_uuid(),
             caption: captions.remove(&row.id),
             bounding_box: None,
-            labels: labels.remove(&row.id).unwrap_or_default().into_iter().map(|label| label.name).collect(),
-            user_tags: tags.remove(&row.id).unwrap_or_default().into_iter().map(|tag| (tag.id, tag.name)).collect(),
+            labels: labels
+                .remove(&row.id)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|label| label.name)
+                .collect(),
+            user_tags: tags
+                .remove(&row.id)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|tag| (tag.id, tag.name))
+                .collect(),
             width: row.width,
             height: row.height,
             relevance_score: distances.get(&row.ordinal).copied(),
@@ -61,7 +73,11 @@ pub async fn views(
 }
 
 /// The issues of one picture: some come from its pixels, some from its neighbours.
-fn issues(generation: &Generation, row: &Media, measures: Option<&ContentMeasures>) -> Vec<(IssueType, f32)> {
+fn issues(
+    generation: &Generation,
+    row: &Media,
+    measures: Option<&ContentMeasures>,
+) -> Vec<(IssueType, f32)> {
     let at = |column: &[f32]| column.get(row.ordinal as usize).copied().unwrap_or(0.0);
     let mut issues = vec![
         (IssueType::Outliers, at(&generation.outlier_confidence)),

@@ -36,18 +36,27 @@ pub fn rank_by_distance(hits: &[Hit], cluster_of: &[u32]) -> Vec<RankedCluster> 
     let mut place: HashMap<u32, usize> = HashMap::new();
     let mut clusters: Vec<RankedCluster> = Vec::new();
     for hit in hits {
-        let Some(&first_ordinal) = cluster_of.get(hit.ordinal as usize) else { continue };
+        let Some(&first_ordinal) = cluster_of.get(hit.ordinal as usize) else {
+            continue;
+        };
         let slot = *place.entry(first_ordinal).or_insert_with(|| {
-            clusters.push(RankedCluster { first_ordinal, members: Vec::new() });
+            clusters.push(RankedCluster {
+                first_ordinal,
+                members: Vec::new(),
+            });
             clusters.len() - 1
         });
         if let Some(cluster) = clusters.get_mut(slot) {
-            cluster.members.push(Member { ordinal: hit.ordinal, distance: Some(hit.distance) });
+            cluster.members.push(Member {
+                ordinal: hit.ordinal,
+                distance: Some(hit.distance),
+            });
         }
     }
     clusters.sort_by(|a, b| {
         let (left, right) = (a.best().unwrap_or(f32::MAX), b.best().unwrap_or(f32::MAX));
-        left.total_cmp(&right).then(a.first_ordinal.cmp(&b.first_ordinal))
+        left.total_cmp(&right)
+            .then(a.first_ordinal.cmp(&b.first_ordinal))
     });
     clusters
 }
@@ -71,7 +80,9 @@ impl LevelClusters {
         for &first in cluster_of {
             sizes[first as usize] += 1;
         }
-        let mut firsts: Vec<u32> = (0..cluster_of.len() as u32).filter(|&i| sizes[i as usize] > 0).collect();
+        let mut firsts: Vec<u32> = (0..cluster_of.len() as u32)
+            .filter(|&i| sizes[i as usize] > 0)
+            .collect();
         firsts.sort_by_key(|&first| (std::cmp::Reverse(sizes[first as usize]), first));
         let mut starts = Vec::with_capacity(firsts.len() + 1);
         let mut cursor = vec![0_u32; cluster_of.len()];
@@ -88,7 +99,11 @@ impl LevelClusters {
             members[*place as usize] = ordinal as u32;
             *place += 1;
         }
-        Self { firsts, starts, members }
+        Self {
+            firsts,
+            starts,
+            members,
+        }
     }
 
     /// Number of clusters.
@@ -129,7 +144,13 @@ mod tests {
         assert_eq!(ranked[2].members.len(), 2);
         assert_eq!(ranked[2].best(), Some(0.2));
         // Cluster 1 has two members, but only one matched.
-        assert_eq!(ranked[0].members, [Member { ordinal: 3, distance: Some(0.1) }]);
+        assert_eq!(
+            ranked[0].members,
+            [Member {
+                ordinal: 3,
+                distance: Some(0.1)
+            }]
+        );
     }
 
     #[test]

@@ -24,8 +24,17 @@ pub struct ExplorePlan {
 
 impl ExplorePlan {
     /// Browsing without any filter.
-    pub const fn browse(entity_type: EntityType, threshold: SimilarityThreshold, page_number: u32) -> Self {
-        Self { entity_type, threshold, page_number, anchor: None }
+    pub const fn browse(
+        entity_type: EntityType,
+        threshold: SimilarityThreshold,
+        page_number: u32,
+    ) -> Self {
+        Self {
+            entity_type,
+            threshold,
+            page_number,
+            anchor: None,
+        }
     }
 }
 

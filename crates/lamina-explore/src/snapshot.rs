@@ -27,19 +27,34 @@ impl DatasetSnapshot {
     pub fn new(generation: Generation, labels: BTreeMap<String, RoaringBitmap>) -> Self {
         let generation = Arc::new(generation);
         let exact = ExactIndex::new(Arc::clone(&generation.vectors));
-        Self { generation, exact, graph: Arc::default(), levels: Default::default(), labels }
+        Self {
+            generation,
+            exact,
+            graph: Arc::default(),
+            levels: Default::default(),
+            labels,
+        }
     }
 
     /// Work that builds the graph of a large dataset, for a blocking thread: minutes of CPU time for a million vectors.
     /// `None` for a dataset that is searched exactly.
-    pub fn graph_job(&self, settings: IndexSettings, stop: StopFlag) -> Option<impl FnOnce() + Send + use<>> {
+    pub fn graph_job(
+        &self,
+        settings: IndexSettings,
+        stop: StopFlag,
+    ) -> Option<impl FnOnce() + Send + use<>> {
         (self.len() > settings.exact_limit).then(|| {
-            let (vectors, graph) = (Arc::clone(&self.generation.vectors), Arc::clone(&self.graph));
+            let (vectors, graph) = (
+                Arc::clone(&self.generation.vectors),
+                Arc::clone(&self.graph),
+            );
             move || match HnswIndex::build(vectors, &settings, &stop) {
                 Ok(built) => {
                     let _ = graph.set(built);
                 }
-                Err(error) => tracing::warn!(%error, "no graph for a large dataset; its searches stay exact"),
+                Err(error) => {
+                    tracing::warn!(%error, "no graph for a large dataset; its searches stay exact")
+                }
             }
         })
     }
@@ -74,7 +89,10 @@ impl DatasetSnapshot {
 
     /// Lowest member ordinal of each item's cluster.
     pub fn cluster_of(&self, level: SimilarityThreshold) -> &[u32] {
-        self.generation.levels.get(level.index()).map_or(&[], Vec::as_slice)
+        self.generation
+            .levels
+            .get(level.index())
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The clusters of a level in the order of browsing.
@@ -98,14 +116,26 @@ impl DatasetSnapshot {
 
     /// Every label with the number of items that carry it.
     pub fn label_totals(&self) -> Vec<(String, u64)> {
-        self.labels.iter().map(|(name, ordinals)| (name.clone(), ordinals.len())).collect()
+        self.labels
+            .iter()
+            .map(|(name, ordinals)| (name.clone(), ordinals.len()))
+            .collect()
     }
 }
 
 impl Weighed for DatasetSnapshot {
     fn bytes_in_memory(&self) -> usize {
-        let levels: usize = self.levels.iter().filter_map(OnceLock::get).map(LevelClusters::bytes_in_memory).sum();
-        let labels: usize = self.labels.values().map(RoaringBitmap::serialized_size).sum();
+        let levels: usize = self
+            .levels
+            .iter()
+            .filter_map(OnceLock::get)
+            .map(LevelClusters::bytes_in_memory)
+            .sum();
+        let labels: usize = self
+            .labels
+            .values()
+            .map(RoaringBitmap::serialized_size)
+            .sum();
         let graph = self.graph.get().map_or(0, HnswIndex::bytes_in_memory);
         self.generation.bytes_in_memory() + levels + labels + graph
     }

@@ -52,13 +52,24 @@ impl From<PipelineError> for JobError {
             PipelineError::Job(error) => error,
             PipelineError::Hopeless(message) => Self::fatal(message),
             PipelineError::Source(SourceError::Stopped) => Self::Interrupted,
-            PipelineError::Source(error) if !error.is_retryable() => Self::fatal_because(message, error),
+            PipelineError::Source(error) if !error.is_retryable() => {
+                Self::fatal_because(message, error)
+            }
             // Nothing is wrong with the chunk: it waits for somebody to make room.
             PipelineError::Store(error @ StoreError::Blob(BlobError::NoSpace { .. })) => {
                 Self::wait(DISK_PAUSE, "the disk is full", Some(error.into()))
             }
-            PipelineError::Store(error) if error.is_transient() => Self::wait(Duration::from_secs(1), message, Some(error.into())),
-            other => Self::retry_because(message, other),
+            PipelineError::Store(error) if error.is_transient() => {
+                Self::wait(Duration::from_secs(1), message, Some(error.into()))
+            }
+            other @ (PipelineError::Store(_)
+            | PipelineError::Database(_)
+            | PipelineError::Inference(_)
+            | PipelineError::Index(_)
+            | PipelineError::Explore(_)
+            | PipelineError::Source(_)
+            | PipelineError::Fetch(_)
+            | PipelineError::Thread(_)) => Self::retry_because(message, other),
         }
     }
 }

@@ -3,8 +3,8 @@
 use lamina_explore::{generations as building, index_settings};
 use lamina_index::{Generation, StopFlag};
 use lamina_jobs::{JobContext, JobError};
-use lamina_store::sqlx::PgConnection;
 use lamina_store::spaces::DatasetSpace;
+use lamina_store::sqlx::PgConnection;
 use lamina_store::{BlobStore, generations};
 use lamina_types::DatasetId;
 
@@ -27,13 +27,25 @@ impl Publication {
         dataset: DatasetId,
         space: &DatasetSpace,
     ) -> Result<Self, PipelineError> {
-        let number = generations::next_number(&workshop.pool, dataset, space.entity_type, space.space).await?;
+        let number =
+            generations::next_number(&workshop.pool, dataset, space.entity_type, space.space)
+                .await?;
         let encoder = workshop.encoders.of(&space.key).ok_or_else(|| {
-            PipelineError::Hopeless(format!("The model package {} is not installed.", space.key.package))
+            PipelineError::Hopeless(format!(
+                "The model package {} is not installed.",
+                space.key.package
+            ))
         })?;
         let settings = index_settings(encoder.manifest(), workshop.exact_limit);
         let stop = StopFlag::new();
-        let building = building::build(&workshop.pool, dataset, space, number, settings, stop.clone());
+        let building = building::build(
+            &workshop.pool,
+            dataset,
+            space,
+            number,
+            settings,
+            stop.clone(),
+        );
         let generation = tokio::select! {
             built = building => built?,
             () = context.cancelled().cancelled() => {
@@ -50,7 +62,10 @@ impl Publication {
         .await?;
         let (bytes, count) = bytes;
         let blob_key = BlobStore::generation_key(dataset, space.entity_type, space.space, number);
-        workshop.blobs.put_generation(&blob_key, bytes.into()).await?;
+        workshop
+            .blobs
+            .put_generation(&blob_key, bytes.into())
+            .await?;
         fail::fail_point!("generation_written");
         let row = generations::Generation {
             dataset_id: dataset,
@@ -72,8 +87,14 @@ impl Publication {
     }
 
     /// Forgets the generations before this one; keys of files that nobody uses any more.
-    pub(crate) async fn retire_older(&self, conn: &mut PgConnection) -> Result<Vec<String>, PipelineError> {
+    pub(crate) async fn retire_older(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<Vec<String>, PipelineError> {
         let row = &self.row;
-        Ok(generations::retire(conn, row.dataset_id, row.entity_type, row.space, row.number).await?)
+        Ok(
+            generations::retire(conn, row.dataset_id, row.entity_type, row.space, row.number)
+                .await?,
+        )
     }
 }

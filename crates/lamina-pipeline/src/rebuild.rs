@@ -22,12 +22,18 @@ impl RebuildHandler {
         Self { workshop }
     }
 
-    async fn rebuild(&self, spec: &RebuildSpec, context: &JobContext) -> Result<Completed, PipelineError> {
+    async fn rebuild(
+        &self,
+        spec: &RebuildSpec,
+        context: &JobContext,
+    ) -> Result<Completed, PipelineError> {
         let workshop = &self.workshop;
         let dataset = living(workshop, spec.dataset_id).await?;
         let space = spaces::find(&workshop.pool, dataset.id, spec.entity_type, spec.space)
             .await?
-            .ok_or_else(|| PipelineError::Hopeless("The dataset has no such vectors.".to_owned()))?;
+            .ok_or_else(|| {
+                PipelineError::Hopeless("The dataset has no such vectors.".to_owned())
+            })?;
         let publication = Publication::prepare(workshop, context, dataset.id, &space).await?;
         let mut tx = workshop.pool.begin().await?;
         context.fence(&mut tx).await?;
@@ -56,7 +62,12 @@ impl JobHandler for RebuildHandler {
     }
 
     /// Nothing to mark: readers go on with the copy in memory and ask again.
-    async fn failed(&self, _: &mut PgConnection, _: &ClaimedChunk, _: &str) -> Result<(), JobError> {
+    async fn failed(
+        &self,
+        _: &mut PgConnection,
+        _: &ClaimedChunk,
+        _: &str,
+    ) -> Result<(), JobError> {
         Ok(())
     }
 }

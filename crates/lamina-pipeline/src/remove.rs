@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler, Next};
+use lamina_store::StoreError;
 use lamina_store::removal::{self, Purge};
 use lamina_store::sqlx::PgConnection;
-use lamina_store::StoreError;
 use lamina_types::{JobKind, RemoveSpec};
 
 use crate::PipelineError;
@@ -29,7 +29,11 @@ impl RemoveHandler {
         Self { workshop }
     }
 
-    async fn remove(&self, spec: &RemoveSpec, context: &JobContext) -> Result<Completed, PipelineError> {
+    async fn remove(
+        &self,
+        spec: &RemoveSpec,
+        context: &JobContext,
+    ) -> Result<Completed, PipelineError> {
         let pool = &self.workshop.pool;
         loop {
             if context.cancelled().is_cancelled() {
@@ -39,13 +43,17 @@ impl RemoveHandler {
             context.fence(&mut tx).await?;
             match removal::purge(&mut tx, spec.dataset_id, ROWS).await {
                 Ok(Purge::More) => tx.commit().await?,
-                Ok(Purge::Done { owner, generation_keys }) => {
+                Ok(Purge::Done {
+                    owner,
+                    generation_keys,
+                }) => {
                     let completed = context.complete(&mut tx, Next::Nothing).await?;
                     tx.commit().await?;
                     for key in generation_keys {
                         self.workshop.blobs.delete(&key).await?;
                     }
-                    removal::collect_contents(pool, &self.workshop.blobs, owner, CONTENT_GRACE).await?;
+                    removal::collect_contents(pool, &self.workshop.blobs, owner, CONTENT_GRACE)
+                        .await?;
                     tracing::info!(dataset.id = %spec.dataset_id, "removed a deleted dataset");
                     return Ok(completed);
                 }
@@ -73,7 +81,12 @@ impl JobHandler for RemoveHandler {
     }
 
     /// The dataset is invisible already; the next upkeep asks for the removal again.
-    async fn failed(&self, _: &mut PgConnection, _: &ClaimedChunk, _: &str) -> Result<(), JobError> {
+    async fn failed(
+        &self,
+        _: &mut PgConnection,
+        _: &ClaimedChunk,
+        _: &str,
+    ) -> Result<(), JobError> {
         Ok(())
     }
 }

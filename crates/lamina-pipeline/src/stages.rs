@@ -24,8 +24,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order a picture passes them.
-    pub const ALL: [Self; 6] =
-        [Self::Fetch, Self::Hash, Self::Decode, Self::Measure, Self::Thumbnail, Self::ModelInput];
+    pub const ALL: [Self; 6] = [
+        Self::Fetch,
+        Self::Hash,
+        Self::Decode,
+        Self::Measure,
+        Self::Thumbnail,
+        Self::ModelInput,
+    ];
 
     /// Name for tables and metric labels.
     pub const fn as_str(self) -> &'static str {
@@ -53,14 +59,20 @@ impl StageTimes {
         let result = work();
         let spent = thread_cpu().saturating_sub(start);
         if let Some(total) = self.nanoseconds.get(stage as usize) {
-            total.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            total.fetch_add(
+                u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX),
+                Ordering::Relaxed,
+            );
         }
         result
     }
 
     /// CPU time of one stage so far.
     pub fn of(&self, stage: Stage) -> Duration {
-        let nanoseconds = self.nanoseconds.get(stage as usize).map_or(0, |total| total.load(Ordering::Relaxed));
+        let nanoseconds = self
+            .nanoseconds
+            .get(stage as usize)
+            .map_or(0, |total| total.load(Ordering::Relaxed));
         Duration::from_nanos(nanoseconds)
     }
 }
@@ -78,7 +90,9 @@ mod tests {
     #[test]
     fn work_is_booked_under_its_stage_only() {
         let times = StageTimes::default();
-        let sum = times.run(Stage::Hash, || (0..2_000_000_u64).fold(0_u64, |a, b| a.wrapping_mul(31) ^ b));
+        let sum = times.run(Stage::Hash, || {
+            (0..2_000_000_u64).fold(0_u64, |a, b| a.wrapping_mul(31) ^ b)
+        });
         assert_ne!(sum, 1);
         assert!(times.of(Stage::Hash) > Duration::ZERO);
         assert_eq!(times.of(Stage::Decode), Duration::ZERO);

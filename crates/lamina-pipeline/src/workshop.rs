@@ -50,7 +50,12 @@ pub struct WorkshopOptions {
 
 impl Workshop {
     /// Puts the tools together.
-    pub fn new(pool: PgPool, blobs: BlobStore, encoders: Encoders, options: WorkshopOptions) -> Self {
+    pub fn new(
+        pool: PgPool,
+        blobs: BlobStore,
+        encoders: Encoders,
+        options: WorkshopOptions,
+    ) -> Self {
         Self {
             pool,
             blobs,
@@ -71,9 +76,15 @@ impl Workshop {
 
     /// Waits until a file of this size may stay in memory while it is worked on. A file larger than everything there is
     /// takes everything.
-    pub(crate) async fn file_memory(&self, bytes: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    pub(crate) async fn file_memory(
+        &self,
+        bytes: usize,
+    ) -> Option<tokio::sync::OwnedSemaphorePermit> {
         let permits = (bytes / PERMIT_BYTES).clamp(1, FILES_IN_MEMORY_BYTES / PERMIT_BYTES);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
-        Arc::clone(&self.file_memory).acquire_many_owned(permits).await.ok()
+        Arc::clone(&self.file_memory)
+            .acquire_many_owned(permits)
+            .await
+            .ok()
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    DataOptions, DatabaseOptions, HttpOptions, IndexOptions, InferenceOptions, MetricsOptions, TelemetryOptions,
-    WorkerOptions, parse_duration,
+    DataOptions, DatabaseOptions, HttpOptions, IndexOptions, InferenceOptions, MetricsOptions,
+    TelemetryOptions, WorkerOptions, parse_duration,
 };
 
 /// Self-hosted server that speaks the Visual Layer HTTP API.
@@ -284,7 +284,9 @@ mod tests {
     /// One row per variable: name, flag, default, meaning.
     fn rows(command: &clap::Command, found: &mut BTreeMap<String, String>) {
         for arg in command.get_arguments() {
-            let (Some(variable), Some(flag)) = (arg.get_env().and_then(|name| name.to_str()), arg.get_long()) else {
+            let (Some(variable), Some(flag)) =
+                (arg.get_env().and_then(|name| name.to_str()), arg.get_long())
+            else {
                 continue;
             };
             let defaults = arg.get_default_values();
@@ -308,9 +310,15 @@ mod tests {
         let mut found = BTreeMap::new();
         rows(&Cli::command(), &mut found);
         let table: Vec<String> = found.into_values().collect();
-        let expected = format!("| variable | flag | default | meaning |\n|---|---|---|---|\n{}\n", table.join("\n"));
+        let expected = format!(
+            "| variable | flag | default | meaning |\n|---|---|---|---|\n{}\n",
+            table.join("\n")
+        );
         let readme = include_str!("../../../README.md");
-        assert!(readme.contains(&expected), "the README's table must read:\n{expected}");
+        assert!(
+            readme.contains(&expected),
+            "the README's table must read:\n{expected}"
+        );
     }
 
     #[test]

@@ -28,7 +28,12 @@ pub struct DataOptions {
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseOptions {
     /// Postgres to use instead of the private one in the data directory
-    #[arg(long, env = "LAMINA_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "LAMINA_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
 
     /// File that holds the database password, when it is not in the URL
@@ -40,7 +45,12 @@ pub struct DatabaseOptions {
     pub pg_bin: Option<PathBuf>,
 
     /// Greatest number of database connections of this process
-    #[arg(long, env = "LAMINA_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20)]
+    #[arg(
+        long,
+        env = "LAMINA_DATABASE_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 20
+    )]
     pub database_connections: u32,
 }
 
@@ -48,7 +58,12 @@ pub struct DatabaseOptions {
 #[derive(Debug, Clone, Args)]
 pub struct HttpOptions {
     /// Address and port to listen on; port 0 takes a free one and prints it
-    #[arg(long, env = "LAMINA_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:2080")]
+    #[arg(
+        long,
+        env = "LAMINA_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:2080"
+    )]
     pub listen: SocketAddr,
 
     /// Origin that links in answers begin with, such as `https://lamina.example`; taken from each request when absent
@@ -64,11 +79,21 @@ pub struct HttpOptions {
     pub allow_open_network: bool,
 
     /// With `--auth none`: further host names that requests may be addressed to, comma separated
-    #[arg(long, env = "LAMINA_ALLOWED_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "LAMINA_ALLOWED_HOSTS",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
     pub allowed_hosts: Vec<String>,
 
     /// Folders that `/process` may read from, comma separated; none by default
-    #[arg(long, env = "LAMINA_INGEST_ROOTS", value_name = "DIRS", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "LAMINA_INGEST_ROOTS",
+        value_name = "DIRS",
+        value_delimiter = ','
+    )]
     pub ingest_roots: Vec<PathBuf>,
 
     /// How long links to pictures stay valid, such as `24h`
@@ -76,15 +101,30 @@ pub struct HttpOptions {
     pub link_ttl: Duration,
 
     /// Greatest size of one uploaded file, in bytes
-    #[arg(long, env = "LAMINA_MAX_UPLOAD_BYTES", value_name = "BYTES", default_value_t = 200_000_000)]
+    #[arg(
+        long,
+        env = "LAMINA_MAX_UPLOAD_BYTES",
+        value_name = "BYTES",
+        default_value_t = 200_000_000
+    )]
     pub max_upload_bytes: u64,
 
     /// Greatest size of one uploaded archive, in bytes
-    #[arg(long, env = "LAMINA_MAX_ARCHIVE_BYTES", value_name = "BYTES", default_value_t = 20_000_000_000)]
+    #[arg(
+        long,
+        env = "LAMINA_MAX_ARCHIVE_BYTES",
+        value_name = "BYTES",
+        default_value_t = 20_000_000_000
+    )]
     pub max_archive_bytes: u64,
 
     /// Connections served at once; more wait
-    #[arg(long, env = "LAMINA_MAX_CONNECTIONS", value_name = "N", default_value_t = 1024)]
+    #[arg(
+        long,
+        env = "LAMINA_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 1024
+    )]
     pub max_connections: usize,
 }
 
@@ -92,7 +132,12 @@ pub struct HttpOptions {
 #[derive(Debug, Clone, Args)]
 pub struct InferenceOptions {
     /// `auto`, `cpu`, `cuda`, `cuda:0,1` or `tensorrt`; all but `auto` refuse to start when the device does not work
-    #[arg(long, env = "LAMINA_DEVICE", value_name = "DEVICE", default_value = "auto")]
+    #[arg(
+        long,
+        env = "LAMINA_DEVICE",
+        value_name = "DEVICE",
+        default_value = "auto"
+    )]
     pub device: String,
 
     /// ONNX Runtime library file; found by itself when absent
@@ -104,11 +149,21 @@ pub struct InferenceOptions {
     pub models_dir: Option<PathBuf>,
 
     /// Package bound to the `INDEX` slot: the encoder that ingest runs
-    #[arg(long, env = "LAMINA_INDEX_PACKAGE", value_name = "NAME", default_value = "lamina-starter-encoder")]
+    #[arg(
+        long,
+        env = "LAMINA_INDEX_PACKAGE",
+        value_name = "NAME",
+        default_value = "lamina-starter-encoder"
+    )]
     pub index_package: String,
 
     /// Threads of one model session on the CPU
-    #[arg(long, env = "LAMINA_INFERENCE_THREADS", value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        env = "LAMINA_INFERENCE_THREADS",
+        value_name = "N",
+        default_value_t = 1
+    )]
     pub inference_threads: usize,
 }
 
@@ -116,7 +171,12 @@ pub struct InferenceOptions {
 #[derive(Debug, Clone, Args)]
 pub struct WorkerOptions {
     /// Chunks worked on at once; 0 takes one per core, at least two
-    #[arg(long, env = "LAMINA_WORKER_SLOTS", value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        env = "LAMINA_WORKER_SLOTS",
+        value_name = "N",
+        default_value_t = 0
+    )]
     pub worker_slots: usize,
 
     /// How long a claimed chunk stays claimed without a sign of life, such as `30s`
@@ -130,7 +190,11 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { worker_slots: 0, lease: Duration::from_secs(DEFAULT_LEASE_S), chunk_files: DEFAULT_CHUNK_FILES }
+        Self {
+            worker_slots: 0,
+            lease: Duration::from_secs(DEFAULT_LEASE_S),
+            chunk_files: DEFAULT_CHUNK_FILES,
+        }
     }
 }
 
@@ -148,7 +212,10 @@ pub struct IndexOptions {
 
 impl Default for IndexOptions {
     fn default() -> Self {
-        Self { snapshot_bytes: DEFAULT_SNAPSHOT_BYTES, exact_limit: DEFAULT_EXACT_LIMIT }
+        Self {
+            snapshot_bytes: DEFAULT_SNAPSHOT_BYTES,
+            exact_limit: DEFAULT_EXACT_LIMIT,
+        }
     }
 }
 
@@ -156,7 +223,13 @@ impl Default for IndexOptions {
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryOptions {
     /// Log filter in the form `info,lamina_http=debug`
-    #[arg(long, env = "LAMINA_LOG", value_name = "FILTER", default_value = "info", global = true)]
+    #[arg(
+        long,
+        env = "LAMINA_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        global = true
+    )]
     pub log: String,
 
     /// `text` or `json`
@@ -174,8 +247,16 @@ pub struct MetricsOptions {
 
 /// `/var/lib/lamina` for root, whose home no other user may enter; else the user's data home.
 fn default_data_dir() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "this is the binary, where configuration is read")]
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty()).map(PathBuf::from);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the binary, where configuration is read"
+    )]
+    let variable = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value: &String| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if rustix::process::getuid().is_root() {
         return PathBuf::from("/var/lib/lamina");
     }
@@ -187,16 +268,28 @@ fn default_data_dir() -> PathBuf {
 
 /// Reads `90`, `90s`, `10m`, `24h` or `7d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     let seconds = match unit {
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
-        _ => return Err(format!("{text:?} is not a time such as 90s, 10m, 24h or 7d")),
+        _ => {
+            return Err(format!(
+                "{text:?} is not a time such as 90s, 10m, 24h or 7d"
+            ));
+        }
     };
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a time such as 90s, 10m, 24h or 7d"))?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| format!("{text:?} is too long"))
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is not a time such as 90s, 10m, 24h or 7d"))?;
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text:?} is too long"))
 }
 
 /// The names of all `LAMINA_*` variables of the environment that `known` does not list: surely mistyped.
@@ -218,7 +311,15 @@ mod tests {
         assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(604_800)));
-        for wrong in ["", "m", "10 m", "-5s", "1.5h", "99999999999999999999d", "18446744073709551615d"] {
+        for wrong in [
+            "",
+            "m",
+            "10 m",
+            "-5s",
+            "1.5h",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

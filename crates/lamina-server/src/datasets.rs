@@ -29,7 +29,11 @@ pub struct NewImport<'a> {
 /// # Errors
 /// A path that is neither a folder nor an archive nor a list; the database.
 pub async fn create(home: &Home, owner: &User, import: &NewImport<'_>) -> anyhow::Result<Dataset> {
-    let text = import.path.to_str().context("the path is not valid UTF-8")?.to_owned();
+    let text = import
+        .path
+        .to_str()
+        .context("the path is not valid UTF-8")?
+        .to_owned();
     let (source, root) = source_of(import.path, text)?;
     let new = NewDataset {
         id: DatasetId::new(),
@@ -45,7 +49,12 @@ pub async fn create(home: &Home, owner: &User, import: &NewImport<'_>) -> anyhow
     };
     let mut tx = home.pool.begin().await?;
     let dataset = datasets::insert(&mut *tx, &new).await?;
-    let spec = IngestSpec { dataset_id: dataset.id, source, roots: vec![root], serve_mode: dataset.serve_mode };
+    let spec = IngestSpec {
+        dataset_id: dataset.id,
+        source,
+        roots: vec![root],
+        serve_mode: dataset.serve_mode,
+    };
     let job = NewJob {
         id: JobId::new().as_uuid(),
         kind: JobKind::Ingest.as_str(),
@@ -65,11 +74,24 @@ fn source_of(path: &Path, text: String) -> anyhow::Result<(IngestSource, String)
     if path.is_dir() {
         return Ok((IngestSource::Folder { path: text.clone() }, text));
     }
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .map(str::to_ascii_lowercase);
     match extension.as_deref() {
-        Some("zip") => Ok((IngestSource::ArchiveFile { path: text.clone() }, text)),
+        Some("zip") => {
+            let folder = path
+                .parent()
+                .and_then(Path::to_str)
+                .unwrap_or("/")
+                .to_owned();
+            Ok((IngestSource::ArchiveFile { path: text }, folder))
+        }
         // A list may name files anywhere: the operator vouches for it.
         Some("txt" | "csv") => Ok((IngestSource::FileList { path: text }, "/".to_owned())),
-        _ => anyhow::bail!("{} is neither a folder nor a .zip archive nor a .txt or .csv list of files", path.display()),
+        _ => anyhow::bail!(
+            "{} is neither a folder nor a .zip archive nor a .txt or .csv list of files",
+            path.display()
+        ),
     }
 }

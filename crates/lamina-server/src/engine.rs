@@ -51,15 +51,26 @@ pub fn load_encoders(options: &InferenceOptions, data_dir: &Path) -> anyhow::Res
 ///
 /// # Errors
 /// Those of [`load_encoders`].
-pub async fn start_encoders(options: &InferenceOptions, data_dir: &Path) -> anyhow::Result<Encoders> {
+pub async fn start_encoders(
+    options: &InferenceOptions,
+    data_dir: &Path,
+) -> anyhow::Result<Encoders> {
     let (options, data_dir) = (options.clone(), data_dir.to_path_buf());
     tokio::task::spawn_blocking(move || load_encoders(&options, &data_dir)).await?
 }
 
 /// The reading side.
 pub fn explorer(home: &Home, encoders: &Encoders, index: &IndexOptions) -> Explorer {
-    let options = ExplorerOptions { snapshot_bytes: index.snapshot_bytes, exact_limit: index.exact_limit };
-    Explorer::new(home.pool.clone(), home.blobs.clone(), encoders.clone(), options)
+    let options = ExplorerOptions {
+        snapshot_bytes: index.snapshot_bytes,
+        exact_limit: index.exact_limit,
+    };
+    Explorer::new(
+        home.pool.clone(),
+        home.blobs.clone(),
+        encoders.clone(),
+        options,
+    )
 }
 
 /// What handlers work with, and the runner that feeds them.
@@ -80,7 +91,11 @@ pub fn worker(
             exact_limit: index.exact_limit,
         },
     );
-    let slots = if worker.worker_slots == 0 { cores.max(2) } else { worker.worker_slots };
+    let slots = if worker.worker_slots == 0 {
+        cores.max(2)
+    } else {
+        worker.worker_slots
+    };
     let lease = worker.lease.max(Duration::from_secs(1));
     let config = RunnerConfig {
         slots,
@@ -95,6 +110,9 @@ pub fn worker(
 
 /// Host and process, for people who read the job tables.
 fn worker_name() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     format!("{host}/{}", std::process::id())
 }

@@ -42,14 +42,21 @@ impl Home {
     ///
     /// # Errors
     /// Each message says what is missing and how to get it.
-    pub async fn open(data: &DataOptions, database: &DatabaseOptions, stay: Stay) -> anyhow::Result<Self> {
+    pub async fn open(
+        data: &DataOptions,
+        database: &DatabaseOptions,
+        stay: Stay,
+    ) -> anyhow::Result<Self> {
         fs_err::create_dir_all(&data.data_dir)?;
         let dir = fs_err::canonicalize(&data.data_dir)?;
         let (url, cluster) = match &database.database_url {
             Some(url) => (url.clone(), None),
             None => {
-                let options =
-                    ClusterOptions { data_dir: dir.clone(), bin_dir: database.pg_bin.clone(), durable: true };
+                let options = ClusterOptions {
+                    data_dir: dir.clone(),
+                    bin_dir: database.pg_bin.clone(),
+                    durable: true,
+                };
                 // The cluster's watcher is tied to the thread that starts it, so that is not one of a pool.
                 let cluster = start_cluster(options, stay).await?;
                 (cluster.url(), Some(cluster))
@@ -59,13 +66,26 @@ impl Home {
             Some(file) => Some(Secret::new(fs_err::read_to_string(file)?.trim().to_owned())),
             None => None,
         };
-        let options =
-            PoolOptions { max_connections: database.database_connections, password, ..PoolOptions::new(url) };
-        let pool = lamina_store::connect(&options).await.context("Postgres could not be reached")?;
-        lamina_store::migrate(&pool).await.context("the database schema could not be brought up to date")?;
+        let options = PoolOptions {
+            max_connections: database.database_connections,
+            password,
+            ..PoolOptions::new(url)
+        };
+        let pool = lamina_store::connect(&options)
+            .await
+            .context("Postgres could not be reached")?;
+        lamina_store::migrate(&pool)
+            .await
+            .context("the database schema could not be brought up to date")?;
         let secrets = std::sync::Arc::new(Secrets::load_or_create(&dir.join("keys.json"))?);
         let blobs = BlobStore::open(dir.join("blobs"), BlobOptions::default())?;
-        Ok(Self { dir, pool, secrets, blobs, cluster })
+        Ok(Self {
+            dir,
+            pool,
+            secrets,
+            blobs,
+            cluster,
+        })
     }
 
     /// Whether this process runs the private cluster itself, so that nobody else can be working on jobs.
@@ -93,12 +113,12 @@ impl Home {
     /// Nobody of that name.
     pub async fn user(&self, name: Option<&str>) -> anyhow::Result<User> {
         match name {
-            Some(name) => {
-                users::by_name(&self.pool, name).await?.with_context(|| format!("there is no user named {name:?}"))
-            }
-            None => users::first_admin(&self.pool)
+            Some(name) => users::by_name(&self.pool, name)
                 .await?
-                .context("there is no admin yet: start `lamina serve` once, or run `lamina keys create`"),
+                .with_context(|| format!("there is no user named {name:?}")),
+            None => users::first_admin(&self.pool).await?.context(
+                "there is no admin yet: start `lamina serve` once, or run `lamina keys create`",
+            ),
         }
     }
 
@@ -111,7 +131,10 @@ impl Home {
             return Ok(user);
         }
         let user = users::create(&self.pool, UserId::new(), FIRST_USER, None, Role::Admin).await?;
-        let new = NewKey { name: "first key".to_owned(), ..NewKey::default() };
+        let new = NewKey {
+            name: "first key".to_owned(),
+            ..NewKey::default()
+        };
         keys::create(&self.pool, &self.secrets, user.id, &new).await?;
         tracing::info!(user.name = FIRST_USER, "made the first user and an API key");
         Ok(user)
@@ -128,7 +151,11 @@ impl Home {
                 return Ok((live, secret));
             }
         }
-        anyhow::bail!("user {:?} has no live key: make one by `lamina keys create --user {}`", user.name, user.name)
+        anyhow::bail!(
+            "user {:?} has no live key: make one by `lamina keys create --user {}`",
+            user.name,
+            user.name
+        )
     }
 }
 

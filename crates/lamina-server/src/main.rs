@@ -43,7 +43,9 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::start(&cli.telemetry)?;
     refuse_unknown_variables()?;
     let _scenario = faults::arm();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(Box::pin(run(cli.verb)));
     // A decode cannot be cancelled; the process must end all the same.
     runtime.shutdown_timeout(STRAGGLERS);
@@ -55,7 +57,10 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Serve(args) => commands::serve::run(*args).await,
         Verb::Worker(args) => commands::worker::run(*args).await,
         Verb::Migrate(args) => {
-            home::Home::open(&args.data, &args.database, home::Stay::Visitor).await?.close().await;
+            home::Home::open(&args.data, &args.database, home::Stay::Visitor)
+                .await?
+                .close()
+                .await;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Import(args) => commands::import::run(*args).await,
@@ -74,7 +79,11 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
 /// A mistyped variable would be ignored silently, and its default used instead.
 fn refuse_unknown_variables() -> anyhow::Result<()> {
     fn collect(command: &clap::Command, known: &mut Vec<String>) {
-        known.extend(command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())));
+        known.extend(
+            command
+                .get_arguments()
+                .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())),
+        );
         for verb in command.get_subcommands() {
             collect(verb, known);
         }

@@ -25,10 +25,15 @@ pub async fn serve(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
-    let handle = PrometheusBuilder::new().install_recorder().context("metrics did not start")?;
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on for metrics"))?;
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .context("metrics did not start")?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened on for metrics"))?;
     tracing::info!(address = %listener.local_addr()?, "metrics are served");
     let (upkeep, stopped) = (handle.clone(), stop.clone());
     tasks.spawn(async move {
@@ -48,7 +53,8 @@ pub async fn serve(
     let router = lamina_http::metrics_router(render);
     let stop = stop.clone();
     tasks.spawn(async move {
-        if let Err(error) = lamina_http::serve(listener, router, ServeLimits::default(), stop).await {
+        if let Err(error) = lamina_http::serve(listener, router, ServeLimits::default(), stop).await
+        {
             tracing::error!(%error, "the metrics page broke");
         }
     });

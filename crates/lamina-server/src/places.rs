@@ -25,11 +25,14 @@ pub fn checkout() -> Option<PathBuf> {
 
 /// Where to look for the ONNX Runtime library.
 pub fn runtime_search(options: &InferenceOptions, data_dir: &Path) -> RuntimeSearch {
-    #[expect(clippy::disallowed_methods, reason = "this is the binary, where configuration is read")]
-    let by_convention = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let by_convention = std::env::var_os("ORT_DYLIB_PATH")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
     RuntimeSearch {
         explicit: options.onnxruntime.clone().or(by_convention),
-        beside_binary: std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf)),
+        beside_binary: std::env::current_exe()
+            .ok()
+            .and_then(|path| path.parent().map(Path::to_path_buf)),
         data_dir: Some(data_dir.to_path_buf()),
         workspace: checkout(),
     }
@@ -40,12 +43,19 @@ pub fn model_folders(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf
     if let Some(folder) = &options.models_dir {
         return vec![folder.clone()];
     }
-    let beside = std::env::current_exe().ok().and_then(|path| path.parent().map(|folder| folder.join("models")));
-    [Some(data_dir.join("models")), beside, checkout().map(|folder| folder.join("models")), Some(SYSTEM_MODELS.into())]
-        .into_iter()
-        .flatten()
-        .filter(|folder| folder.is_dir())
-        .collect()
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.parent().map(|folder| folder.join("models")));
+    [
+        Some(data_dir.join("models")),
+        beside,
+        checkout().map(|folder| folder.join("models")),
+        Some(SYSTEM_MODELS.into()),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|folder| folder.is_dir())
+    .collect()
 }
 
 /// Opens the package bound to the `INDEX` slot and checks every file of it.
@@ -59,7 +69,10 @@ pub fn index_package(options: &InferenceOptions, data_dir: &Path) -> anyhow::Res
         .map(|folder| folder.join(&options.index_package))
         .find(|folder| folder.join("model.toml").is_file());
     let Some(folder) = found else {
-        let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let looked: Vec<String> = folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
         anyhow::bail!(
             "the model package {:?} (slot INDEX) was not found in: {}; set --models-dir or LAMINA_MODELS_DIR to the \
              folder that holds it",
@@ -67,16 +80,21 @@ pub fn index_package(options: &InferenceOptions, data_dir: &Path) -> anyhow::Res
             looked.join(", ")
         );
     };
-    ModelPackage::open(&folder).with_context(|| format!("the model package in {}", folder.display()))
+    ModelPackage::open(&folder)
+        .with_context(|| format!("the model package in {}", folder.display()))
 }
 
 /// Every package found, by folder name; a name found twice counts where it was found first.
 pub fn installed_packages(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf> {
     let mut packages: Vec<PathBuf> = Vec::new();
     for folder in model_folders(options, data_dir) {
-        let Ok(entries) = fs_err::read_dir(&folder) else { continue };
+        let Ok(entries) = fs_err::read_dir(&folder) else {
+            continue;
+        };
         for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-            let is_new = packages.iter().all(|known| known.file_name() != path.file_name());
+            let is_new = packages
+                .iter()
+                .all(|known| known.file_name() != path.file_name());
             if path.join("model.toml").is_file() && is_new {
                 packages.push(path);
             }

@@ -25,10 +25,15 @@ pub fn stop_token() -> std::io::Result<CancellationToken> {
             }
             if told > 0 {
                 tracing::warn!("told twice to stop: ending at once");
-                #[expect(clippy::disallowed_methods, reason = "the user asked to skip the orderly end")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the user asked to skip the orderly end"
+                )]
                 std::process::exit(TOLD_TWICE);
             }
-            tracing::info!("stopping: chunks under way are put back, requests under way are answered");
+            tracing::info!(
+                "stopping: chunks under way are put back, requests under way are answered"
+            );
             cancelled.cancel();
         }
     });

@@ -14,7 +14,10 @@ use crate::config::TelemetryOptions;
 pub fn start(options: &TelemetryOptions) -> anyhow::Result<()> {
     let quiet = "ort=warn,ort::logging=warn,sqlx=warn,hyper=warn,h2=warn,tower=warn";
     let filter = EnvFilter::builder().parse(format!("{quiet},{}", options.log))?;
-    let writer = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let writer = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let outcome = if options.log_format == "json" {
         writer.json().flatten_event(true).try_init()
     } else {

@@ -62,9 +62,18 @@ async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Res
             tx.commit().await?;
         }
     }
-    let orphans = if with_sweep { removal::sweep_orphans(pool, blobs, CONTENT_GRACE).await? } else { 0 };
+    let orphans = if with_sweep {
+        removal::sweep_orphans(pool, blobs, CONTENT_GRACE).await?
+    } else {
+        0
+    };
     if anchors + staged + orphans > 0 {
-        tracing::info!(anchors, staged, orphans, "upkeep removed what had expired or was left behind");
+        tracing::info!(
+            anchors,
+            staged,
+            orphans,
+            "upkeep removed what had expired or was left behind"
+        );
     }
     Ok(())
 }

@@ -35,7 +35,11 @@ pub async fn until_at_rest(
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let begun = Instant::now();
-    let bar = if show { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let bar = if show {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    };
     bar.set_style(ProgressStyle::with_template(
         "{msg:<10} {wide_bar} {pos}/{len} files  {per_sec}  {eta} left",
     )?);
@@ -45,11 +49,17 @@ pub async fn until_at_rest(
             _ = every.tick() => {}
             () = stop.cancelled() => anyhow::bail!("stopped waiting; the ingest goes on when a worker runs"),
         }
-        let dataset = datasets::find(pool, id).await?.context("the dataset was deleted")?;
+        let dataset = datasets::find(pool, id)
+            .await?
+            .context("the dataset was deleted")?;
         if matches!(dataset.status, DatasetStatus::Ready | DatasetStatus::Error) {
             bar.finish_and_clear();
             let counts = source_items::counts(pool, id, None).await?;
-            return Ok(Ended { dataset, counts, elapsed: begun.elapsed() });
+            return Ok(Ended {
+                dataset,
+                counts,
+                elapsed: begun.elapsed(),
+            });
         }
         if let Some(job) = lamina_jobs::latest_of_subject(pool, id.as_uuid()).await? {
             show_progress(&bar, &job);

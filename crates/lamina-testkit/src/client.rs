@@ -26,8 +26,13 @@ impl Answer {
     /// # Errors
     /// It is none.
     pub fn json(&self) -> anyhow::Result<serde_json::Value> {
-        serde_json::from_slice(&self.body)
-            .with_context(|| format!("{} is no JSON: {}", self.status, String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body).with_context(|| {
+            format!(
+                "{} is no JSON: {}",
+                self.status,
+                String::from_utf8_lossy(&self.body)
+            )
+        })
     }
 }
 
@@ -72,7 +77,10 @@ impl Client {
     ) -> anyhow::Result<Answer> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
         if let Some(token) = &self.token {
             head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
@@ -105,30 +113,55 @@ impl Client {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-        self.request("POST", path, Some(&format!("multipart/form-data; boundary={BOUNDARY}")), &body)
+        self.request(
+            "POST",
+            path,
+            Some(&format!("multipart/form-data; boundary={BOUNDARY}")),
+            &body,
+        )
     }
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").context("the answer has no head")?;
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .context("the answer has no head")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .context("the answer has no status")?
+        .parse()?;
     let rest = &bytes[end + 4..];
-    let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if is_chunked { unchunk(rest)? } else { rest.to_vec() };
+    let is_chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    let body = if is_chunked {
+        unchunk(rest)?
+    } else {
+        rest.to_vec()
+    };
     Ok(Answer { status, head, body })
 }
 
 fn unchunk(mut rest: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let line = rest.windows(2).position(|window| window == b"\r\n").context("a chunk without a length")?;
+        let line = rest
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .context("a chunk without a length")?;
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..line])?.trim(), 16)?;
         if length == 0 {
             return Ok(body);
         }
-        let data = rest.get(line + 2..line + 2 + length).context("a chunk was cut off")?;
+        let data = rest
+            .get(line + 2..line + 2 + length)
+            .context("a chunk was cut off")?;
         body.extend_from_slice(data);
-        rest = rest.get(line + 4 + length..).context("a chunk was cut off")?;
+        rest = rest
+            .get(line + 4 + length..)
+            .context("a chunk was cut off")?;
     }
 }

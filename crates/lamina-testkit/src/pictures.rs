@@ -11,10 +11,16 @@ use lamina_media::demo::{Scene, encode_jpeg, encode_png};
 pub fn write_mixed(folder: &Path, good: usize, bad: usize) -> anyhow::Result<()> {
     fs_err::create_dir_all(folder)?;
     for number in 0..good {
-        fs_err::write(folder.join(format!("{:04}-good.jpg", number * 7 % 10_000)), picture(number as u64)?)?;
+        fs_err::write(
+            folder.join(format!("{:04}-good.jpg", number * 7 % 10_000)),
+            picture(number as u64)?,
+        )?;
     }
     for number in 0..bad {
-        fs_err::write(folder.join(format!("{:04}-bad.jpg", number * 13 % 10_000)), not_a_picture(number)?)?;
+        fs_err::write(
+            folder.join(format!("{:04}-bad.jpg", number * 13 % 10_000)),
+            not_a_picture(number)?,
+        )?;
     }
     Ok(())
 }

@@ -31,7 +31,10 @@ impl Installation {
     /// # Errors
     /// The temporary directory cannot be made.
     pub fn new(binary: impl Into<PathBuf>) -> anyhow::Result<Self> {
-        Ok(Self { binary: binary.into(), data: tempfile::Builder::new().prefix("lamina-test-").tempdir()? })
+        Ok(Self {
+            binary: binary.into(),
+            data: tempfile::Builder::new().prefix("lamina-test-").tempdir()?,
+        })
     }
 
     /// A command of the binary on this data directory, free of what the environment says about databases.
@@ -60,7 +63,11 @@ impl Installation {
     /// The verb failed.
     pub fn token(&self) -> anyhow::Result<String> {
         let output = self.run("token", &["--ttl", "1h"])?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
@@ -70,13 +77,20 @@ impl Installation {
     /// It ended, or did not say where it listens in time.
     pub fn serve(&self, adjust: impl FnOnce(&mut Command)) -> anyhow::Result<Server> {
         let mut command = self.command("serve");
-        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped());
         adjust(&mut command);
-        let mut child = command.spawn().with_context(|| format!("{} cannot be started", self.binary.display()))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("{} cannot be started", self.binary.display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut line = String::new();
         lines.read_line(&mut line)?;
-        let address = line.trim().strip_prefix("lamina is listening on http://").map(str::parse);
+        let address = line
+            .trim()
+            .strip_prefix("lamina is listening on http://")
+            .map(str::parse);
         let Some(Ok(address)) = address else {
             let _ = child.kill();
             anyhow::bail!("the server said {line:?} and ended with {:?}", child.wait());
@@ -98,7 +112,10 @@ pub struct Server {
 impl Server {
     /// A client without a token.
     pub fn client(&self, token: Option<String>) -> Client {
-        Client { address: self.address, token }
+        Client {
+            address: self.address,
+            token,
+        }
     }
 
     /// The process.
@@ -120,7 +137,10 @@ impl Server {
     ///
     /// # Errors
     /// It did not end within `limit`.
-    #[expect(unsafe_code, reason = "the standard library sends no other signal than SIGKILL")]
+    #[expect(
+        unsafe_code,
+        reason = "the standard library sends no other signal than SIGKILL"
+    )]
     pub fn terminate(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
         // SAFETY: kill(2) takes two numbers and touches no memory; the child has not been waited for, so its id is ours.
         unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
@@ -173,4 +193,3 @@ pub fn until<T>(
 
 /// The default deadline for anything that a loaded machine may take long for.
 pub const PATIENCE: Duration = START;
-

@@ -35,7 +35,10 @@ impl DatasetStatus {
 
     /// Whether no work is expected to change this status by itself.
     pub const fn is_at_rest(self) -> bool {
-        matches!(self, Self::Draft | Self::PartialIndex | Self::Ready | Self::Error)
+        matches!(
+            self,
+            Self::Draft | Self::PartialIndex | Self::Ready | Self::Error
+        )
     }
 
     /// Whether explore shows content (contract 1.7, column "search").
@@ -104,7 +107,9 @@ mod tests {
     #[test]
     fn moves_are_those_of_the_contract() {
         use DatasetStatus::{Draft, Error, Indexing, ReadOnly, Ready};
-        assert!(Draft.can_become(Indexing) && Indexing.can_become(Ready) && Ready.can_become(ReadOnly));
+        assert!(
+            Draft.can_become(Indexing) && Indexing.can_become(Ready) && Ready.can_become(ReadOnly)
+        );
         assert!(ReadOnly.can_become(Ready) && Indexing.can_become(Error));
         for status in DatasetStatus::ALL {
             assert!(!status.can_become(*status) && !status.can_become(Draft));

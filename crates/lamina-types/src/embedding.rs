@@ -31,7 +31,11 @@ impl Embedding {
             return Err(EmbeddingError::NotFinite(place));
         }
         // f64 so that neither very large nor very small values overflow the sum.
-        let norm = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        let norm = values
+            .iter()
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>()
+            .sqrt();
         if norm < 1e-12 {
             return Err(EmbeddingError::ZeroNorm);
         }
@@ -71,14 +75,23 @@ mod tests {
     fn vectors_without_direction_are_refused() {
         assert_eq!(Embedding::new(vec![]), Err(EmbeddingError::Empty));
         assert_eq!(Embedding::new(vec![0.0; 4]), Err(EmbeddingError::ZeroNorm));
-        assert_eq!(Embedding::new(vec![1.0, f32::NAN]), Err(EmbeddingError::NotFinite(1)));
-        assert_eq!(Embedding::new(vec![f32::INFINITY]), Err(EmbeddingError::NotFinite(0)));
+        assert_eq!(
+            Embedding::new(vec![1.0, f32::NAN]),
+            Err(EmbeddingError::NotFinite(1))
+        );
+        assert_eq!(
+            Embedding::new(vec![f32::INFINITY]),
+            Err(EmbeddingError::NotFinite(0))
+        );
     }
 
     #[test]
     fn vectors_are_normalised() {
         let embedding = Embedding::new(vec![3.0e30, 4.0e30]).unwrap();
-        assert!((embedding.as_slice()[0] - 0.6).abs() < 1e-6 && (embedding.as_slice()[1] - 0.8).abs() < 1e-6);
+        assert!(
+            (embedding.as_slice()[0] - 0.6).abs() < 1e-6
+                && (embedding.as_slice()[1] - 0.8).abs() < 1e-6
+        );
         assert!(embedding.cosine_distance(&embedding) < 1e-6);
     }
 }

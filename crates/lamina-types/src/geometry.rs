@@ -39,14 +39,22 @@ impl BoundingBox {
     ///
     /// # Errors
     /// Not finite, empty, or outside the picture by more than 1 % of its side.
-    pub fn from_fractions(x: f64, y: f64, width: f64, height: f64) -> Result<Self, BoundingBoxError> {
+    pub fn from_fractions(
+        x: f64,
+        y: f64,
+        width: f64,
+        height: f64,
+    ) -> Result<Self, BoundingBoxError> {
         if ![x, y, width, height].into_iter().all(f64::is_finite) {
             return Err(BoundingBoxError::NotFinite);
         }
         if width <= 0.0 || height <= 0.0 {
             return Err(BoundingBoxError::Empty);
         }
-        let outside = x < -OVERSHOOT || y < -OVERSHOOT || x + width > 1.0 + OVERSHOOT || y + height > 1.0 + OVERSHOOT;
+        let outside = x < -OVERSHOOT
+            || y < -OVERSHOOT
+            || x + width > 1.0 + OVERSHOOT
+            || y + height > 1.0 + OVERSHOOT;
         if outside {
             return Err(BoundingBoxError::Outside);
         }
@@ -55,7 +63,12 @@ impl BoundingBox {
         if right <= left || bottom <= top {
             return Err(BoundingBoxError::Outside);
         }
-        Ok(Self { x: left, y: top, width: right - left, height: bottom - top })
+        Ok(Self {
+            x: left,
+            y: top,
+            width: right - left,
+            height: bottom - top,
+        })
     }
 
     /// A box given in pixels of an oriented picture of `picture_width` x `picture_height`.
@@ -67,7 +80,10 @@ impl BoundingBox {
         picture_width: u32,
         picture_height: u32,
     ) -> Result<Self, BoundingBoxError> {
-        let (w, h) = (f64::from(picture_width.max(1)), f64::from(picture_height.max(1)));
+        let (w, h) = (
+            f64::from(picture_width.max(1)),
+            f64::from(picture_height.max(1)),
+        );
         Self::from_fractions(x / w, y / h, width / w, height / h)
     }
 
@@ -94,9 +110,18 @@ mod tests {
         let clamped = BoundingBox::from_fractions(0.5, -0.005, 0.505, 1.0).unwrap();
         assert_eq!((clamped.x, clamped.y), (0.5, 0.0));
         assert!(clamped.x + clamped.width <= 1.0 && clamped.y + clamped.height <= 1.0);
-        assert_eq!(BoundingBox::from_fractions(0.9, 0.0, 0.5, 0.5), Err(BoundingBoxError::Outside));
-        assert_eq!(BoundingBox::from_fractions(0.1, 0.1, 0.0, 0.5), Err(BoundingBoxError::Empty));
-        assert_eq!(BoundingBox::from_fractions(f64::NAN, 0.1, 0.1, 0.5), Err(BoundingBoxError::NotFinite));
+        assert_eq!(
+            BoundingBox::from_fractions(0.9, 0.0, 0.5, 0.5),
+            Err(BoundingBoxError::Outside)
+        );
+        assert_eq!(
+            BoundingBox::from_fractions(0.1, 0.1, 0.0, 0.5),
+            Err(BoundingBoxError::Empty)
+        );
+        assert_eq!(
+            BoundingBox::from_fractions(f64::NAN, 0.1, 0.1, 0.5),
+            Err(BoundingBoxError::NotFinite)
+        );
     }
 
     #[test]

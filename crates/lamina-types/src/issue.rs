@@ -50,7 +50,9 @@ impl IssueType {
     /// How much it matters.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::Mislabels | Self::Outliers | Self::Duplicates | Self::LabelOutlier => Severity::High,
+            Self::Mislabels | Self::Outliers | Self::Duplicates | Self::LabelOutlier => {
+                Severity::High
+            }
             Self::Blur | Self::Dark => Severity::Medium,
             Self::Bright => Severity::Low,
         }

@@ -21,7 +21,8 @@ pub use embedding::{Embedding, EmbeddingError};
 pub use geometry::{BoundingBox, BoundingBoxError};
 pub use hash::{ContentHash, ContentHashError};
 pub use ids::{
-    AnchorId, ClusterId, ContextId, DatasetId, DuplicateGroupId, JobId, MediaId, ObjectId, TagId, UserId,
+    AnchorId, ClusterId, ContextId, DatasetId, DuplicateGroupId, JobId, MediaId, ObjectId, TagId,
+    UserId,
 };
 pub use issue::{IssueType, Severity};
 pub use jobs::{IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec};

@@ -46,7 +46,10 @@ pub struct Rejection {
 impl Rejection {
     /// A rejection with its explanation.
     pub fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }
 

@@ -27,7 +27,11 @@ impl SimilarityThreshold {
     /// # Errors
     /// Anything but 0 to 4.
     pub fn new(level: i64) -> Result<Self, ThresholdError> {
-        u8::try_from(level).ok().filter(|level| usize::from(*level) < LEVELS).map(Self).ok_or(ThresholdError(level))
+        u8::try_from(level)
+            .ok()
+            .filter(|level| usize::from(*level) < LEVELS)
+            .map(Self)
+            .ok_or(ThresholdError(level))
     }
 
     /// All levels, finest first.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lamina_index::encode_vector;
 use lamina_inference::Lane;
 use lamina_media::{MEASURES_VERSION, content_hash};
 use lamina_store::contents::{self, KnownContent, NewContent};
 use lamina_store::measures::ContentMeasures;
 use lamina_types::{ContentHash, RejectReason, Rejection, ServeMode, UserId};
-use lamina_index::encode_vector;
 
 use crate::PipelineError;
 use crate::ingest::prepare::{Prepared, prepare};
@@ -70,15 +70,22 @@ pub async fn handle(
     let _memory = workshop.file_memory(bytes.len()).await;
 
     let key = workshop.encoders.index().key();
-    let known = contents::known(&workshop.pool, files.owner, &[hash], key, MEASURES_VERSION).await?;
-    if let Some(known) = known.into_iter().find(|known| is_complete(known, keep_original)) {
+    let known =
+        contents::known(&workshop.pool, files.owner, &[hash], key, MEASURES_VERSION).await?;
+    if let Some(known) = known
+        .into_iter()
+        .find(|known| is_complete(known, keep_original))
+    {
         return Ok((Verdict::Known(known), path));
     }
 
     let prepared = {
         let (workshop, bytes) = (workshop.clone(), bytes.clone());
         let spec = *workshop.encoders.index().input_spec();
-        tokio::task::spawn_blocking(move || prepare(&bytes, &workshop.limits, &spec, &workshop.stages)).await?
+        tokio::task::spawn_blocking(move || {
+            prepare(&bytes, &workshop.limits, &spec, &workshop.stages)
+        })
+        .await?
     };
     drop(slot);
     let prepared = match prepared {
@@ -100,17 +107,30 @@ pub async fn handle(
         if keep_original {
             workshop.blobs.put_content(files.owner, hash, bytes).await?;
         }
-        workshop.blobs.put_thumbnail(files.owner, hash, prepared.thumbnail.into()).await
+        workshop
+            .blobs
+            .put_thumbnail(files.owner, hash, prepared.thumbnail.into())
+            .await
     };
-    let embed = workshop.encoders.index().embed_images(Lane::Bulk, vec![prepared.input]);
+    let embed = workshop
+        .encoders
+        .index()
+        .embed_images(Lane::Bulk, vec![prepared.input]);
     let (stored, embedded) = tokio::join!(store, embed);
     stored?;
     let verdict = match embedded?.into_iter().next() {
-        Some(Ok(embedding)) => {
-            Verdict::New(Box::new(NewPicture { content, measures, vector: encode_vector(&embedding) }))
+        Some(Ok(embedding)) => Verdict::New(Box::new(NewPicture {
+            content,
+            measures,
+            vector: encode_vector(&embedding),
+        })),
+        Some(Err(error)) => {
+            Verdict::Rejected(Rejection::new(RejectReason::NoEmbedding, error.to_string()))
         }
-        Some(Err(error)) => Verdict::Rejected(Rejection::new(RejectReason::NoEmbedding, error.to_string())),
-        None => Verdict::Rejected(Rejection::new(RejectReason::NoEmbedding, "the model gave no answer")),
+        None => Verdict::Rejected(Rejection::new(
+            RejectReason::NoEmbedding,
+            "the model gave no answer",
+        )),
     };
     Ok((verdict, path))
 }
@@ -133,9 +153,10 @@ async fn fetch(
     match outcome {
         Ok(named) => Ok(Ok(named)),
         Err(FetchError::Rejected(rejection)) => Ok(Err(rejection)),
-        Err(FetchError::Io(error)) if files.is_last_try => {
-            Ok(Err(Rejection::new(RejectReason::Unreadable, error.kind().to_string())))
-        }
+        Err(FetchError::Io(error)) if files.is_last_try => Ok(Err(Rejection::new(
+            RejectReason::Unreadable,
+            error.kind().to_string(),
+        ))),
         Err(error @ FetchError::Io(_)) => Err(PipelineError::Fetch(error)),
     }
 }

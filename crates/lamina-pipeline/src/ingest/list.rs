@@ -13,11 +13,22 @@ const ROWS: usize = 10_000;
 /// Lists the source into `source_items` and starts the chunks.
 pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineError> {
     let workshop = task.workshop;
-    let source = task.sources.get(workshop, task.chunk.job.id, task.dataset.owner_id, task.spec).await?;
+    let source = task
+        .sources
+        .get(
+            workshop,
+            task.chunk.job.id,
+            task.dataset.owner_id,
+            task.spec,
+        )
+        .await?;
     let stop = task.context.cancelled().clone();
-    let listed = tokio::task::spawn_blocking(move || source.list(&|| stop.is_cancelled())).await??;
+    let listed =
+        tokio::task::spawn_blocking(move || source.list(&|| stop.is_cancelled())).await??;
     if listed.is_empty() {
-        return Err(PipelineError::Hopeless("The source holds no files.".to_owned()));
+        return Err(PipelineError::Hopeless(
+            "The source holds no files.".to_owned(),
+        ));
     }
     let mut rejected: Vec<(u32, Rejection)> = Vec::new();
     let mut items = Vec::with_capacity(listed.len());

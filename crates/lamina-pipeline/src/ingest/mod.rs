@@ -33,7 +33,6 @@ const PUBLISH: &str = "publish";
 /// The batch number of a dataset's creation; additions count on from it.
 const CREATION: u32 = 0;
 
-
 /// Runs ingest jobs.
 pub struct IngestHandler {
     workshop: Workshop,
@@ -43,7 +42,10 @@ pub struct IngestHandler {
 impl IngestHandler {
     /// A handler that works with these tools.
     pub fn new(workshop: Workshop) -> Self {
-        Self { workshop, sources: OpenSources::default() }
+        Self {
+            workshop,
+            sources: OpenSources::default(),
+        }
     }
 }
 
@@ -56,12 +58,21 @@ impl JobHandler for IngestHandler {
     async fn run(&self, chunk: &ClaimedChunk, context: &JobContext) -> Result<Completed, JobError> {
         let spec: IngestSpec = chunk.job.spec()?;
         let dataset = living(&self.workshop, spec.dataset_id).await?;
-        let task = IngestTask { workshop: &self.workshop, sources: &self.sources, spec: &spec, dataset: &dataset, chunk, context };
+        let task = IngestTask {
+            workshop: &self.workshop,
+            sources: &self.sources,
+            spec: &spec,
+            dataset: &dataset,
+            chunk,
+            context,
+        };
         let done = match chunk.phase.as_str() {
             LIST => list::run(&task).await,
             PROCESS => process::run(&task).await,
             PUBLISH => publish::run(&task).await,
-            other => Err(PipelineError::Hopeless(format!("This version knows no ingest phase {other:?}."))),
+            other => Err(PipelineError::Hopeless(format!(
+                "This version knows no ingest phase {other:?}."
+            ))),
         };
         if done.as_ref().is_ok_and(Completed::closed_phase) && chunk.phase == PUBLISH {
             self.sources.close(chunk.job.id);
@@ -69,10 +80,17 @@ impl JobHandler for IngestHandler {
         Ok(done?)
     }
 
-    async fn failed(&self, conn: &mut PgConnection, chunk: &ClaimedChunk, message: &str) -> Result<(), JobError> {
+    async fn failed(
+        &self,
+        conn: &mut PgConnection,
+        chunk: &ClaimedChunk,
+        message: &str,
+    ) -> Result<(), JobError> {
         let spec: IngestSpec = chunk.job.spec()?;
         self.sources.close(chunk.job.id);
-        datasets::fail(conn, spec.dataset_id, message).await.map_err(PipelineError::from)?;
+        datasets::fail(conn, spec.dataset_id, message)
+            .await
+            .map_err(PipelineError::from)?;
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! One picture, decoded once: thumbnail, measures and model input from the same pixels.
 
 use lamina_media::{
-    DecodeLimits, InputSpec, Measures, MediaError, PictureFormat, THUMBNAIL_SIDE, decode_at_least, measure, model_input, thumbnail,
+    DecodeLimits, InputSpec, Measures, MediaError, PictureFormat, THUMBNAIL_SIDE, decode_at_least,
+    measure, model_input, thumbnail,
 };
 use lamina_types::{RejectReason, Rejection};
 
@@ -36,11 +37,17 @@ pub fn prepare(
     spec: &InputSpec,
     stages: &StageTimes,
 ) -> Result<Prepared, Rejection> {
-    let picture = stages.run(Stage::Decode, || decode_at_least(bytes, limits, THUMBNAIL_SIDE))?;
+    let picture = stages.run(Stage::Decode, || {
+        decode_at_least(bytes, limits, THUMBNAIL_SIDE)
+    })?;
     let measures = stages.run(Stage::Measure, || measure(&picture));
     let damaged = |error: MediaError| Rejection::new(RejectReason::Damaged, error.to_string());
-    let thumbnail = stages.run(Stage::Thumbnail, || thumbnail(&picture)).map_err(damaged)?;
-    let input = stages.run(Stage::ModelInput, || model_input(&picture, spec)).map_err(damaged)?;
+    let thumbnail = stages
+        .run(Stage::Thumbnail, || thumbnail(&picture))
+        .map_err(damaged)?;
+    let input = stages
+        .run(Stage::ModelInput, || model_input(&picture, spec))
+        .map_err(damaged)?;
     Ok(Prepared {
         format: picture.format,
         width: picture.width,

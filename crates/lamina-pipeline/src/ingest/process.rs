@@ -35,15 +35,26 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     let (workshop, chunk) = (task.workshop, task.chunk);
     let unit = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
     let (first, end) = (unit(chunk.first_unit), unit(chunk.end_unit));
-    let pending = source_items::pending(&workshop.pool, task.dataset.id, CREATION, first, end).await?;
+    let pending =
+        source_items::pending(&workshop.pool, task.dataset.id, CREATION, first, end).await?;
     let mut outcome = Outcome::default();
     if chunk.exhausted {
         let detail = "handling this file ended or stopped the worker more than once";
-        outcome.rejected =
-            pending.iter().map(|item| (item.position, Rejection::new(RejectReason::EndedTheWorker, detail))).collect();
+        outcome.rejected = pending
+            .iter()
+            .map(|item| {
+                (
+                    item.position,
+                    Rejection::new(RejectReason::EndedTheWorker, detail),
+                )
+            })
+            .collect();
     } else {
         let files = Files {
-            source: task.sources.get(workshop, chunk.job.id, task.dataset.owner_id, task.spec).await?,
+            source: task
+                .sources
+                .get(workshop, chunk.job.id, task.dataset.owner_id, task.spec)
+                .await?,
             owner: task.dataset.owner_id,
             serve_mode: task.spec.serve_mode,
             is_last_try: chunk.attempt >= LAST_TRY,
@@ -51,7 +62,12 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
         let mut handled = futures::stream::iter(pending)
             .map(|item| {
                 let files = &files;
-                async move { (item.position, handle(workshop, files, item.source_key).await) }
+                async move {
+                    (
+                        item.position,
+                        handle(workshop, files, item.source_key).await,
+                    )
+                }
             })
             .buffer_unordered(IN_FLIGHT);
         loop {
@@ -59,7 +75,9 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
                 next = handled.next() => next,
                 () = task.context.cancelled().cancelled() => return Err(JobError::Interrupted.into()),
             };
-            let Some((position, verdict)) = next else { break };
+            let Some((position, verdict)) = next else {
+                break;
+            };
             let (verdict, path) = verdict?;
             outcome.add(position, verdict, path);
             task.context.tick();
@@ -94,9 +112,15 @@ async fn write(task: &IngestTask<'_>, outcome: Outcome) -> Result<Completed, Pip
     if !outcome.paths.is_empty() {
         source_items::set_paths(&mut *tx, dataset, CREATION, &outcome.paths).await?;
     }
-    let completed = task.context.complete(&mut tx, Next::Phase(Phase::single(PUBLISH))).await?;
+    let completed = task
+        .context
+        .complete(&mut tx, Next::Phase(Phase::single(PUBLISH)))
+        .await?;
     let counts = source_items::counts(&mut *tx, dataset, Some(CREATION)).await?;
-    let (seen, all) = (counts.done + counts.rejected, counts.done + counts.rejected + counts.pending);
+    let (seen, all) = (
+        counts.done + counts.rejected,
+        counts.done + counts.rejected + counts.pending,
+    );
     datasets::set_progress(&mut *tx, dataset, SHARE * seen as f32 / all.max(1) as f32).await?;
     fail::fail_point!("ingest_chunk_before_commit");
     tx.commit().await?;
@@ -130,6 +154,12 @@ async fn record(
     vectors.sort_by_key(|(id, _)| *id);
     vectors.dedup_by_key(|(id, _)| *id);
     measures::put(&mut *conn, &all_measures).await?;
-    outputs::put_vectors(&mut *conn, encoder.key(), encoder.manifest().dimension, &vectors).await?;
+    outputs::put_vectors(
+        &mut *conn,
+        encoder.key(),
+        encoder.manifest().dimension,
+        &vectors,
+    )
+    .await?;
     Ok(positions.into_iter().zip(ids).collect())
 }

@@ -1,9 +1,9 @@
 //! Phase `publish`: media rows, clusters, the generation file, `READY`.
 
 use lamina_jobs::{Completed, Next};
-use lamina_store::sqlx::Acquire as _;
-use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::source_items::OutcomeCounts;
+use lamina_store::spaces::{self, DatasetSpace};
+use lamina_store::sqlx::Acquire as _;
 use lamina_store::{datasets, source_items};
 use lamina_types::{DatasetStatus, EntityType, Space};
 
@@ -39,7 +39,13 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     task.context.fence(&mut tx).await?;
     publication.publish(&mut tx).await?;
     datasets::recount(&mut *tx, dataset).await?;
-    datasets::move_status(&mut *tx, dataset, &[DatasetStatus::Indexing], DatasetStatus::Ready).await?;
+    datasets::move_status(
+        &mut tx,
+        dataset,
+        &[DatasetStatus::Indexing],
+        DatasetStatus::Ready,
+    )
+    .await?;
     let completed = task.context.complete(&mut tx, Next::Nothing).await?;
     fail::fail_point!("ingest_ready_before_commit");
     tx.commit().await?;
@@ -50,7 +56,15 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
 
 /// Why a dataset without a single usable file failed, for its owner.
 fn nothing_usable(counts: &OutcomeCounts) -> String {
-    let reasons: Vec<String> =
-        counts.by_reason.iter().take(3).map(|(reason, number)| format!("{number} x {reason}")).collect();
-    format!("None of the {} files could be used ({}).", counts.rejected, reasons.join(", "))
+    let reasons: Vec<String> = counts
+        .by_reason
+        .iter()
+        .take(3)
+        .map(|(reason, number)| format!("{number} x {reason}"))
+        .collect();
+    format!(
+        "None of the {} files could be used ({}).",
+        counts.rejected,
+        reasons.join(", ")
+    )
 }

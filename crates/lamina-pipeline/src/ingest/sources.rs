@@ -31,7 +31,12 @@ impl OpenSources {
         owner: UserId,
         spec: &IngestSpec,
     ) -> Result<Arc<dyn MediaSource>, PipelineError> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&job).cloned();
+        let known = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&job)
+            .cloned();
         if let Some(source) = known {
             return Ok(source);
         }
@@ -45,7 +50,10 @@ impl OpenSources {
 
     /// Forgets the source of a job that ended.
     pub(super) fn close(&self, job: Uuid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&job);
     }
 }
 
@@ -58,28 +66,44 @@ async fn open(
     let limits = SourceLimits::default();
     let source = spec.source.clone();
     if let IngestSource::Upload { transaction } = source {
-        return Ok(Arc::new(super::upload::UploadSource::load(workshop, owner, transaction).await?));
+        return Ok(Arc::new(
+            super::upload::UploadSource::load(workshop, owner, transaction).await?,
+        ));
     }
     let archive = match &source {
-        IngestSource::ArchiveBlob { content, .. } => Some(workshop.blobs.content_path(owner, *content)),
+        IngestSource::ArchiveBlob { content, .. } => {
+            Some(workshop.blobs.content_path(owner, *content))
+        }
         IngestSource::Folder { .. }
         | IngestSource::FileList { .. }
         | IngestSource::ArchiveFile { .. }
         | IngestSource::Upload { .. } => None,
     };
-    let opened = tokio::task::spawn_blocking(move || -> Result<Arc<dyn MediaSource>, crate::sources::SourceError> {
-        Ok(match (source, archive) {
-            (IngestSource::Folder { path }, _) => Arc::new(open_folder(Path::new(&path), &roots, limits)?),
-            (IngestSource::FileList { path }, _) => Arc::new(open_file_list(Path::new(&path), &roots, limits)?),
-            (IngestSource::ArchiveFile { path }, _) => Arc::new(open_zip(Path::new(&path), &roots, limits)?),
-            (_, Some(path)) => {
-                // Our own blob: its folder is the only root.
-                let root = path.parent().map(Path::to_path_buf).into_iter().collect::<Vec<_>>();
-                Arc::new(open_zip(&path, &root, limits)?)
-            }
-            (_, None) => return Err(crate::sources::SourceError::NotFound),
-        })
-    })
+    let opened = tokio::task::spawn_blocking(
+        move || -> Result<Arc<dyn MediaSource>, crate::sources::SourceError> {
+            Ok(match (source, archive) {
+                (IngestSource::Folder { path }, _) => {
+                    Arc::new(open_folder(Path::new(&path), &roots, limits)?)
+                }
+                (IngestSource::FileList { path }, _) => {
+                    Arc::new(open_file_list(Path::new(&path), &roots, limits)?)
+                }
+                (IngestSource::ArchiveFile { path }, _) => {
+                    Arc::new(open_zip(Path::new(&path), &roots, limits)?)
+                }
+                (_, Some(path)) => {
+                    // Our own blob: its folder is the only root.
+                    let root = path
+                        .parent()
+                        .map(Path::to_path_buf)
+                        .into_iter()
+                        .collect::<Vec<_>>();
+                    Arc::new(open_zip(&path, &root, limits)?)
+                }
+                (_, None) => return Err(crate::sources::SourceError::NotFound),
+            })
+        },
+    )
     .await??;
     Ok(opened)
 }

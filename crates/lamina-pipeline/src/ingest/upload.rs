@@ -27,7 +27,11 @@ struct UploadedFile {
 
 impl UploadSource {
     /// Reads the list of files.
-    pub(super) async fn load(workshop: &Workshop, owner: UserId, transaction: i64) -> Result<Self, PipelineError> {
+    pub(super) async fn load(
+        workshop: &Workshop,
+        owner: UserId,
+        transaction: i64,
+    ) -> Result<Self, PipelineError> {
         let mut files = Vec::new();
         loop {
             let first = i64::try_from(files.len()).unwrap_or(i64::MAX);
@@ -65,23 +69,36 @@ impl MediaSource for UploadSource {
     }
 
     fn fetch(&self, source_key: &str, max_bytes: u64) -> Result<Fetched, FetchError> {
-        let file = source_key.parse().ok().and_then(|position: usize| self.files.get(position));
+        let file = source_key
+            .parse()
+            .ok()
+            .and_then(|position: usize| self.files.get(position));
         let Some(file) = file else {
-            return Err(Rejection::new(RejectReason::Unreadable, "no such file in the upload").into());
+            return Err(
+                Rejection::new(RejectReason::Unreadable, "no such file in the upload").into(),
+            );
         };
         // The path of a blob is nobody's choice but ours: no need for the checks that foreign paths get.
-        let opened = fs_err::File::open(&file.path).map(fs_err::File::into_parts).map(|(file, _)| file);
-        let bytes = opened.and_then(|file| read(file, max_bytes)).map_err(FetchError::Io)?;
+        let opened = fs_err::File::open(&file.path)
+            .map(fs_err::File::into_parts)
+            .map(|(file, _)| file);
+        let bytes = opened
+            .and_then(|file| read(file, max_bytes))
+            .map_err(FetchError::Io)?;
         if bytes.len() as u64 > max_bytes {
             let detail = format!("more than {max_bytes} bytes");
             return Err(Rejection::new(RejectReason::TooManyBytes, detail).into());
         }
-        Ok(Fetched { bytes: bytes.into(), path: None })
+        Ok(Fetched {
+            bytes: bytes.into(),
+            path: None,
+        })
     }
 }
 
 fn read(file: File, max_bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }

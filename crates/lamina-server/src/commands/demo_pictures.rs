@@ -12,7 +12,10 @@ use crate::output;
 /// The folder cannot be written.
 pub fn run(args: &DemoPicturesArgs) -> anyhow::Result<ExitCode> {
     let count = write(&args.folder)?;
-    output::line(format_args!("wrote {count} pictures to {}", args.folder.display()));
+    output::line(format_args!(
+        "wrote {count} pictures to {}",
+        args.folder.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

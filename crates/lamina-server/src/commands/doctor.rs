@@ -33,38 +33,59 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     say("database", database);
     if let Ok(home) = home {
         let space = home.blobs.free_space().map_err(anyhow::Error::from);
-        say("disk space", space.and_then(|(free, margin)| {
-            let text = format!("{:.1} GB free, {:.1} GB kept free", free as f64 / 1e9, margin as f64 / 1e9);
-            anyhow::ensure!(free > margin, "{text}: make room, or uploads and ingests are refused");
-            Ok(text)
-        }));
+        say(
+            "disk space",
+            space.and_then(|(free, margin)| {
+                let text = format!(
+                    "{:.1} GB free, {:.1} GB kept free",
+                    free as f64 / 1e9,
+                    margin as f64 / 1e9
+                );
+                anyhow::ensure!(
+                    free > margin,
+                    "{text}: make room, or uploads and ingests are refused"
+                );
+                Ok(text)
+            }),
+        );
         home.close().await;
     }
     let runtime = engine::load_runtime(&args.inference, &args.data.data_dir);
     let described = match &runtime {
-        Ok(runtime) => Ok(format!("{} from {}, device {}", runtime.version(), runtime.library().display(), runtime.device())),
+        Ok(runtime) => Ok(format!(
+            "{} from {}, device {}",
+            runtime.version(),
+            runtime.library().display(),
+            runtime.device()
+        )),
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
     };
     say("ONNX Runtime", described);
     if let Ok(runtime) = runtime {
         say("INDEX model", model(&args, &runtime).await);
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Writes, syncs and removes a file.
 fn data_directory(args: &DoctorArgs) -> anyhow::Result<String> {
     let dir = &args.data.data_dir;
     fs_err::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(|| format!("{} cannot be written", dir.display()))?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)
+        .with_context(|| format!("{} cannot be written", dir.display()))?;
     file.write_all(b"lamina")?;
     file.as_file().sync_all()?;
     Ok(format!("{} can be written", dir.display()))
 }
 
 async fn database(home: &Home) -> anyhow::Result<String> {
-    let version: String =
-        lamina_store::sqlx::query_scalar("select version()").fetch_one(&home.pool).await?;
+    let version: String = lamina_store::sqlx::query_scalar("select version()")
+        .fetch_one(&home.pool)
+        .await?;
     let short = version.split(" on ").next().unwrap_or(&version).to_owned();
     Ok(format!("{short}, schema up to date"))
 }
@@ -78,12 +99,17 @@ async fn model(args: &DoctorArgs, runtime: &Arc<Runtime>) -> anyhow::Result<Stri
     let answer = encoder.embed_images(Lane::Interactive, vec![input]).await?;
     let vector = answer.into_iter().next().context("no answer")??;
     let text = if encoder.has_text() {
-        encoder.embed_texts(Lane::Interactive, vec!["a red circle".to_owned()]).await?;
+        encoder
+            .embed_texts(Lane::Interactive, vec!["a red circle".to_owned()])
+            .await?;
         "pictures and texts"
     } else {
         "pictures"
     };
     let name = package.key().package;
     encoder.shutdown().await;
-    Ok(format!("{name} embeds {text} into {} values", vector.dimension()))
+    Ok(format!(
+        "{name} embeds {text} into {} values",
+        vector.dimension()
+    ))
 }

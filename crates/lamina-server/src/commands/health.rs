@@ -22,10 +22,17 @@ pub fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     }
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(64 << 10).read_to_string(&mut answer)?;
     let status = answer.split_whitespace().nth(1).unwrap_or("nothing");
     output::line(format_args!("{address} answers {status}"));
-    Ok(if status == "200" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status == "200" {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -45,12 +45,23 @@ async fn import(
         Some(name) => home.user(Some(name)).await?,
         None => home.ensure_first_user().await?,
     };
-    let serve_mode = if args.reduce_disk_space { ServeMode::ReduceDiskSpace } else { ServeMode::Copy };
-    let new = NewImport { path, name: &args.name, serve_mode, source_type: SourceType::Folder };
+    let serve_mode = if args.reduce_disk_space {
+        ServeMode::ReduceDiskSpace
+    } else {
+        ServeMode::Copy
+    };
+    let new = NewImport {
+        path,
+        name: &args.name,
+        serve_mode,
+        source_type: SourceType::Folder,
+    };
     let dataset = datasets::create(home, &owner, &new).await?;
     if !args.wait {
         if args.json {
-            output::json(&serde_json::json!({ "dataset_id": dataset.id, "status": dataset.status }))?;
+            output::json(
+                &serde_json::json!({ "dataset_id": dataset.id, "status": dataset.status }),
+            )?;
         } else {
             output::line(format_args!("dataset {} is queued", dataset.id));
         }
@@ -67,7 +78,9 @@ async fn import(
     };
     summarise(args, &ended, report.as_deref())?;
     Ok(match ended.dataset.status {
-        DatasetStatus::Ready if args.strict && ended.counts.rejected > 0 => ExitCode::from(SOME_REJECTED),
+        DatasetStatus::Ready if args.strict && ended.counts.rejected > 0 => {
+            ExitCode::from(SOME_REJECTED)
+        }
         DatasetStatus::Ready => ExitCode::SUCCESS,
         DatasetStatus::Draft
         | DatasetStatus::Indexing
@@ -113,7 +126,13 @@ async fn write_report(home: &Home, id: DatasetId) -> anyhow::Result<PathBuf> {
         after = Some((last.batch, last.position));
         for item in &page {
             let rejection = &item.rejection;
-            writeln!(file, "{},{},{}", cell(&item.original_uri), rejection.reason, cell(&rejection.detail))?;
+            writeln!(
+                file,
+                "{},{},{}",
+                cell(&item.original_uri),
+                rejection.reason,
+                cell(&rejection.detail)
+            )?;
         }
     }
     file.flush()?;
@@ -122,7 +141,11 @@ async fn write_report(home: &Home, id: DatasetId) -> anyhow::Result<PathBuf> {
 
 /// A CSV cell; one that a spreadsheet would take for a formula gets a leading apostrophe.
 fn cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
@@ -142,7 +165,10 @@ fn summarise(args: &ImportArgs, ended: &Ended, report: Option<&Path>) -> anyhow:
             "seconds": ended.elapsed.as_secs_f64(),
         }));
     }
-    output::line(format_args!("dataset   {} ({})", dataset.id, dataset.display_name));
+    output::line(format_args!(
+        "dataset   {} ({})",
+        dataset.id, dataset.display_name
+    ));
     output::line(format_args!("status    {}", dataset.status));
     if let Some(message) = &dataset.fatal_error_msg {
         output::line(format_args!("reason    {message}"));
@@ -156,7 +182,10 @@ fn summarise(args: &ImportArgs, ended: &Ended, report: Option<&Path>) -> anyhow:
         output::line(format_args!("report    {}", report.display()));
     }
     let rate = counts.done as f64 / ended.elapsed.as_secs_f64().max(0.001);
-    output::line(format_args!("time      {:.1} s, {rate:.0} pictures/s", ended.elapsed.as_secs_f64()));
+    output::line(format_args!(
+        "time      {:.1} s, {rate:.0} pictures/s",
+        ended.elapsed.as_secs_f64()
+    ));
     Ok(())
 }
 

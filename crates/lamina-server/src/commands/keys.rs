@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lamina_store::Role;
 use lamina_store::keys::{self, ApiKey, NewKey};
 use lamina_store::users::{self, User};
-use lamina_store::Role;
 use lamina_types::UserId;
 
 use crate::cli::{KeysAction, KeysArgs};
@@ -20,8 +20,22 @@ use crate::output;
 pub async fn run(args: KeysArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
     let outcome = match &args.action {
-        KeysAction::Create { user, role, name, expires_in, json } => {
-            create(&home, user.as_deref(), role.parse()?, name, *expires_in, *json).await
+        KeysAction::Create {
+            user,
+            role,
+            name,
+            expires_in,
+            json,
+        } => {
+            create(
+                &home,
+                user.as_deref(),
+                role.parse()?,
+                name,
+                *expires_in,
+                *json,
+            )
+            .await
         }
         KeysAction::List => list(&home).await,
         KeysAction::Revoke { key } => revoke(&home, key).await,
@@ -45,8 +59,15 @@ async fn create(
         },
         None => home.ensure_first_user().await?,
     };
-    let expires_at = expires_in.map(chrono::TimeDelta::from_std).transpose()?.map(|life| chrono::Utc::now() + life);
-    let new = NewKey { name: name.to_owned(), expires_at, ..NewKey::default() };
+    let expires_at = expires_in
+        .map(chrono::TimeDelta::from_std)
+        .transpose()?
+        .map(|life| chrono::Utc::now() + life);
+    let new = NewKey {
+        name: name.to_owned(),
+        expires_at,
+        ..NewKey::default()
+    };
     let (key, secret) = keys::create(&home.pool, &home.secrets, owner.id, &new).await?;
     if as_json {
         return output::json(&serde_json::json!({
@@ -72,11 +93,20 @@ async fn list(home: &Home) -> anyhow::Result<()> {
 fn describe(user: &User, key: &ApiKey) -> String {
     let state = match (key.revoked_at, key.expires_at) {
         (Some(at), _) => format!("revoked {}", at.format("%Y-%m-%d %H:%M")),
-        (None, Some(at)) if at <= chrono::Utc::now() => format!("expired {}", at.format("%Y-%m-%d %H:%M")),
+        (None, Some(at)) if at <= chrono::Utc::now() => {
+            format!("expired {}", at.format("%Y-%m-%d %H:%M"))
+        }
         (None, Some(at)) => format!("expires {}", at.format("%Y-%m-%d %H:%M")),
         (None, None) => "live".to_owned(),
     };
-    format!("{:<28} {:<16} {:<8} {:<24} {}", key.id, user.name, user.role.as_str(), state, key.name)
+    format!(
+        "{:<28} {:<16} {:<8} {:<24} {}",
+        key.id,
+        user.name,
+        user.role.as_str(),
+        state,
+        key.name
+    )
 }
 
 async fn revoke(home: &Home, id: &str) -> anyhow::Result<()> {

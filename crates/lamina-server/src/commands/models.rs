@@ -33,7 +33,10 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     if json {
         output::json(&rows)?;
     } else {
-        output::line(format_args!("{:<32} {:<8} {:<24} {:<14} {:>8}  state", "package", "slot", "task", "licence", "MB"));
+        output::line(format_args!(
+            "{:<32} {:<8} {:<24} {:<14} {:>8}  state",
+            "package", "slot", "task", "licence", "MB"
+        ));
         for row in &rows {
             let state = row.problem.as_deref().unwrap_or("verified");
             let slot = row.slot.unwrap_or("-");
@@ -43,11 +46,19 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
             ));
         }
     }
-    Ok(if rows.iter().all(|row| row.verified) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if rows.iter().all(|row| row.verified) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn row(folder: &Path, bound: &str) -> Row {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+        .to_owned();
     let slot = (name == bound).then_some("INDEX");
     match ModelPackage::open(folder) {
         Ok(package) => {

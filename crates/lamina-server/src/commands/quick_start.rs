@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lamina_store::Secret;
 use lamina_store::datasets as store_datasets;
 use lamina_store::keys::LiveKey;
-use lamina_store::users::User;
-use lamina_store::Secret;
 use lamina_store::sqlx::PgPool;
+use lamina_store::users::User;
 use lamina_types::{DatasetId, DatasetStatus, ServeMode, SourceType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -50,25 +50,38 @@ pub async fn start(
 ) -> anyhow::Result<()> {
     let mut made = Vec::new();
     let known = store_datasets::list_visible(&home.pool, &user.principal()).await?;
-    let demo = known.iter().map(|access| access.dataset()).find(|dataset| dataset.display_name == DEMO);
+    let demo = known
+        .iter()
+        .map(|access| access.dataset())
+        .find(|dataset| dataset.display_name == DEMO);
     match demo.filter(|dataset| dataset.status != DatasetStatus::Error) {
         Some(dataset) => made.push(dataset.id),
         None => {
             let folder = home.dir.join("demo-pictures");
             let target = folder.clone();
             tokio::task::spawn_blocking(move || demo_pictures::write(&target)).await??;
-            let new = NewImport { path: &folder, name: DEMO, serve_mode: ServeMode::Copy, source_type: SourceType::Vl };
+            let new = NewImport {
+                path: &folder,
+                name: DEMO,
+                serve_mode: ServeMode::Copy,
+                source_type: SourceType::Vl,
+            };
             made.push(datasets::create(home, user, &new).await?.id);
         }
     }
     if let Some(photos) = photos {
         let folder = absolute(&photos).context("PHOTOS must name a folder")?;
         let uri = folder.display().to_string();
-        let known = known.iter().map(|access| access.dataset()).find(|dataset| dataset.source_uri == uri);
+        let known = known
+            .iter()
+            .map(|access| access.dataset())
+            .find(|dataset| dataset.source_uri == uri);
         match known.filter(|dataset| dataset.status != DatasetStatus::Error) {
             Some(dataset) => made.push(dataset.id),
             None => {
-                let name = folder.file_name().map_or_else(|| uri.clone(), |name| name.to_string_lossy().into_owned());
+                let name = folder
+                    .file_name()
+                    .map_or_else(|| uri.clone(), |name| name.to_string_lossy().into_owned());
                 let new = NewImport {
                     path: &folder,
                     name: &name,
@@ -106,12 +119,25 @@ impl Guide {
             let dataset = &ended.dataset;
             output::line(format_args!(
                 "dataset {:<24} {}  {} pictures, {} files rejected  {}",
-                dataset.display_name, dataset.status, dataset.n_images, ended.counts.rejected, dataset.id
+                dataset.display_name,
+                dataset.status,
+                dataset.n_images,
+                ended.counts.rejected,
+                dataset.id
             ));
         }
-        let Some(dataset) = self.datasets.last() else { return Ok(()) };
+        let Some(dataset) = self.datasets.last() else {
+            return Ok(());
+        };
         let token = lamina_http::issue_token(&self.key.id, self.secret.expose(), TOKEN_LIFE)?;
-        let Self { url, user, key, secret, keys_file, .. } = self;
+        let Self {
+            url,
+            user,
+            key,
+            secret,
+            keys_file,
+            ..
+        } = self;
         let (name, secret, keys_file) = (&user.name, secret.expose(), keys_file.display());
         output::line(format_args!(
             "

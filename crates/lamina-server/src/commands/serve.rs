@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lamina_explore::Explorer;
 use lamina_http::{
-    AppParts, AppState, AuthMode, HostList, HttpConfig, IngestRoots, LinkKeys, Origin, Readiness, ServeLimits,
-    UploadLimits,
+    AppParts, AppState, AuthMode, HostList, HttpConfig, IngestRoots, LinkKeys, Origin, Readiness,
+    ServeLimits, UploadLimits,
 };
 use lamina_store::users::User;
 use tokio::net::TcpListener;
@@ -33,9 +33,12 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     refuse_open_network(&args.http)?;
     // Early, so that a port in use is said before seconds are spent on models.
-    let listener = TcpListener::bind(args.http.listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on: is another server running there?", args.http.listen))?;
+    let listener = TcpListener::bind(args.http.listen).await.with_context(|| {
+        format!(
+            "{} cannot be listened on: is another server running there?",
+            args.http.listen
+        )
+    })?;
     let address = listener.local_addr()?;
 
     let home = Home::open(&args.data, &args.database, Stay::Owner).await?;
@@ -46,8 +49,17 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(photos) = &args.photos {
         args.http.ingest_roots.push(photos.clone());
     }
-    let router = lamina_http::router(state(&home, &user, &explorer, &readiness, &tasks, &args.http)?);
-    metrics::serve(args.metrics.metrics_listen, &encoders, &explorer, &tasks, &stop).await?;
+    let router = lamina_http::router(state(
+        &home, &user, &explorer, &readiness, &tasks, &args.http,
+    )?);
+    metrics::serve(
+        args.metrics.metrics_listen,
+        &encoders,
+        &explorer,
+        &tasks,
+        &stop,
+    )
+    .await?;
     upkeep::start(&home, &tasks, &stop);
 
     let worker_done = TaskTracker::new();
@@ -66,14 +78,26 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
 
     let going_down = stop_being_ready(&readiness, &stop);
-    let limits = ServeLimits { max_connections: args.http.max_connections, ..ServeLimits::default() };
-    let (served, ()) = tokio::join!(lamina_http::serve(listener, router, limits, stop.clone()), going_down);
+    let limits = ServeLimits {
+        max_connections: args.http.max_connections,
+        ..ServeLimits::default()
+    };
+    let (served, ()) = tokio::join!(
+        lamina_http::serve(listener, router, limits, stop.clone()),
+        going_down
+    );
     stop.cancel();
     explorer.stop();
     worker_done.wait().await;
     tasks.close();
-    if tokio::time::timeout(LAST_TASKS, tasks.wait()).await.is_err() {
-        tracing::warn!(tasks = tasks.len(), "some background tasks did not end in time");
+    if tokio::time::timeout(LAST_TASKS, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            tasks = tasks.len(),
+            "some background tasks did not end in time"
+        );
     }
     encoders.index().shutdown().await;
     home.close().await;
@@ -120,7 +144,11 @@ fn state(
         ..UploadLimits::default()
     };
     let config = HttpConfig {
-        public_origin: options.public_origin.as_deref().map(Origin::parse).transpose()?,
+        public_origin: options
+            .public_origin
+            .as_deref()
+            .map(Origin::parse)
+            .transpose()?,
         uploads,
         ingest_roots: IngestRoots::new(options.ingest_roots.iter().cloned())
             .context("an ingest root does not exist")?,

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lamina_explore::generations;
-use lamina_index::{ExpectedGeneration, Generation, GenerationHeader, StopFlag, VectorIndex, ExactIndex};
+use lamina_index::{
+    ExactIndex, ExpectedGeneration, Generation, GenerationHeader, StopFlag, VectorIndex,
+};
 use lamina_store::datasets::{self, Dataset};
 use lamina_store::verify::{Check, VerifyOptions, VerifyReport, verify};
 use lamina_store::{generations as rows, spaces};
@@ -44,7 +46,11 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     }
     home.close().await;
     show(&report, args.json)?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Reads each published generation, checks that its clusters partition and nest, and searches items by themselves.
@@ -52,7 +58,10 @@ async fn check_generations(home: &Home) -> anyhow::Result<(Check, Check)> {
     let mut broken = Vec::new();
     let mut lost = Vec::new();
     for dataset in datasets::list_all(&home.pool).await? {
-        if !matches!(dataset.status, DatasetStatus::Ready | DatasetStatus::PartialIndex) {
+        if !matches!(
+            dataset.status,
+            DatasetStatus::Ready | DatasetStatus::PartialIndex
+        ) {
             continue;
         }
         match read(home, &dataset).await {
@@ -65,9 +74,18 @@ async fn check_generations(home: &Home) -> anyhow::Result<(Check, Check)> {
             Err(error) => broken.push(format!("{}: {error:#}", dataset.id)),
         }
     }
-    let check = |id, description, breaches: Vec<String>| Check { id, description, breach_count: breaches.len(), breaches };
+    let check = |id, description, breaches: Vec<String>| Check {
+        id,
+        description,
+        breach_count: breaches.len(),
+        breaches,
+    };
     Ok((
-        check("V10", "generation files are readable, clusters partition the media and levels are nested", broken),
+        check(
+            "V10",
+            "generation files are readable, clusters partition the media and levels are nested",
+            broken,
+        ),
         check("V5", "every item finds itself", lost),
     ))
 }
@@ -75,7 +93,9 @@ async fn check_generations(home: &Home) -> anyhow::Result<(Check, Check)> {
 async fn read(home: &Home, dataset: &Dataset) -> anyhow::Result<Vec<Generation>> {
     let mut found = Vec::new();
     for space in spaces::list(&home.pool, dataset.id).await? {
-        let Some(row) = rows::latest(&home.pool, dataset.id, space.entity_type, space.space).await? else {
+        let Some(row) =
+            rows::latest(&home.pool, dataset.id, space.entity_type, space.space).await?
+        else {
             anyhow::bail!("no generation is published for {}", space.space);
         };
         let expected = ExpectedGeneration {
@@ -92,7 +112,10 @@ async fn read(home: &Home, dataset: &Dataset) -> anyhow::Result<Vec<Generation>>
         let bytes = home.blobs.get(&row.blob_key).await?;
         let generation = Generation::decode(&bytes, &expected)?;
         let vectors = generations::load_vectors(&home.pool, dataset.id, &space).await?;
-        anyhow::ensure!(*vectors == *generation.vectors, "its vectors are not those in Postgres");
+        anyhow::ensure!(
+            *vectors == *generation.vectors,
+            "its vectors are not those in Postgres"
+        );
         found.push(generation);
     }
     Ok(found)
@@ -102,19 +125,30 @@ fn cluster_breaches(dataset: &Dataset, generation: &Generation) -> Vec<String> {
     let mut breaches = Vec::new();
     for (level, clusters) in generation.levels.iter().enumerate() {
         if clusters.len() != generation.vectors.len() {
-            breaches.push(format!("{}: level {level} has {} entries", dataset.id, clusters.len()));
+            breaches.push(format!(
+                "{}: level {level} has {} entries",
+                dataset.id,
+                clusters.len()
+            ));
         }
         let lowest = |&first: &u32| clusters.get(first as usize) == Some(&first);
         if !clusters.iter().all(lowest) {
-            breaches.push(format!("{}: level {level} names a cluster by an item outside of it", dataset.id));
+            breaches.push(format!(
+                "{}: level {level} names a cluster by an item outside of it",
+                dataset.id
+            ));
         }
     }
     for (level, pair) in generation.levels.windows(2).enumerate() {
         if let [fine, coarse] = pair {
-            let parents: BTreeSet<(u32, u32)> = fine.iter().copied().zip(coarse.iter().copied()).collect();
+            let parents: BTreeSet<(u32, u32)> =
+                fine.iter().copied().zip(coarse.iter().copied()).collect();
             let children: BTreeSet<u32> = parents.iter().map(|(child, _)| *child).collect();
             if parents.len() != children.len() {
-                breaches.push(format!("{}: a cluster of level {level} lies in two of the next", dataset.id));
+                breaches.push(format!(
+                    "{}: a cluster of level {level} lies in two of the next",
+                    dataset.id
+                ));
             }
         }
     }
@@ -127,9 +161,17 @@ fn search_breaches(dataset: &Dataset, generation: &Generation) -> anyhow::Result
     let step = count.div_ceil(SELF_SEARCHES).max(1);
     let mut breaches = Vec::new();
     for ordinal in (0..count).step_by(step) {
-        let hits = index.search(&generation.vectors.unit_row(ordinal), 1, None, &StopFlag::new())?;
+        let hits = index.search(
+            &generation.vectors.unit_row(ordinal),
+            1,
+            None,
+            &StopFlag::new(),
+        )?;
         if hits.first().is_none_or(|hit| hit.distance > SELF_DISTANCE) {
-            breaches.push(format!("{}: item {ordinal} does not find itself", dataset.id));
+            breaches.push(format!(
+                "{}: item {ordinal} does not find itself",
+                dataset.id
+            ));
         }
     }
     Ok(breaches)
@@ -140,8 +182,15 @@ fn show(report: &VerifyReport, as_json: bool) -> anyhow::Result<()> {
         return output::json(report);
     }
     for check in &report.checks {
-        let state = if check.breach_count == 0 { "ok".to_owned() } else { format!("{} breaches", check.breach_count) };
-        output::line(format_args!("{:<4} {:<12} {}", check.id, state, check.description));
+        let state = if check.breach_count == 0 {
+            "ok".to_owned()
+        } else {
+            format!("{} breaches", check.breach_count)
+        };
+        output::line(format_args!(
+            "{:<4} {:<12} {}",
+            check.id, state, check.description
+        ));
         for breach in &check.breaches {
             output::line(format_args!("       {breach}"));
         }

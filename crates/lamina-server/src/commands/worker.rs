@@ -18,7 +18,14 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
     let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
     let explorer = engine::explorer(&home, &encoders, &args.index);
-    metrics::serve(args.metrics.metrics_listen, &encoders, &explorer, &tasks, &stop).await?;
+    metrics::serve(
+        args.metrics.metrics_listen,
+        &encoders,
+        &explorer,
+        &tasks,
+        &stop,
+    )
+    .await?;
     let (_, runner) = engine::worker(&home, &encoders, &args.worker, &args.index);
     output::line("lamina worker is ready");
     runner.run(stop.clone()).await;

@@ -15,19 +15,34 @@ const FILES: (usize, usize) = (240, 60);
 const ROUNDS: u32 = 5;
 
 fn rounds() -> u32 {
-    std::env::var("CHAOS_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
+    std::env::var("CHAOS_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(ROUNDS)
 }
 
 /// A seed that can be given back, printed so that a failure can be repeated.
 fn seed() -> u64 {
-    let seed = std::env::var("CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0x1a31_4a00);
+    let seed = std::env::var("CHAOS_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0x1a31_4a00);
     eprintln!("CHAOS_SEED={seed}");
     seed
 }
 
 fn enqueue(home: &Installation, folder: &std::path::Path, name: &str) -> String {
-    let output = home.run("import", &[folder.to_str().unwrap(), "--name", name, "--json"]).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = home
+        .run(
+            "import",
+            &[folder.to_str().unwrap(), "--name", name, "--json"],
+        )
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     answer["dataset_id"].as_str().unwrap().to_owned()
 }
@@ -60,8 +75,16 @@ fn a_server_killed_at_random_moments_finishes_as_if_undisturbed() {
         let server = serve_with_short_lease(&home);
         let client = server.client(Some(home.token().unwrap()));
         let dataset = at_rest(&client, &id);
-        assert_eq!((&dataset["status_new"], &dataset["n_images"]), (&"READY".into(), &FILES.0.into()), "round {round}");
-        assert_eq!(digest(&client, &id), expected, "round {round}, killed after {moment:?}");
+        assert_eq!(
+            (&dataset["status_new"], &dataset["n_images"]),
+            (&"READY".into(), &FILES.0.into()),
+            "round {round}"
+        );
+        assert_eq!(
+            digest(&client, &id),
+            expected,
+            "round {round}, killed after {moment:?}"
+        );
         assert_clean(&home);
     }
 }
@@ -94,15 +117,23 @@ fn a_server_that_ends_at_each_named_point_finishes_at_the_next_start() {
         pictures::write_mixed(&folder, 40, 10).unwrap();
         let mut server = home
             .serve(|command| {
-                command.args(["--lease", "2s", "--chunk-files", "16"]).env("FAILPOINTS", format!("{point}=1*panic(kill)"));
+                command
+                    .args(["--lease", "2s", "--chunk-files", "16"])
+                    .env("FAILPOINTS", format!("{point}=1*panic(kill)"));
             })
             .unwrap();
         let id = enqueue(&home, &folder, point);
-        server.wait(PATIENCE).unwrap_or_else(|error| panic!("{point} was not reached: {error}"));
+        server
+            .wait(PATIENCE)
+            .unwrap_or_else(|error| panic!("{point} was not reached: {error}"));
         let server = serve_with_short_lease(&home);
         let client = server.client(Some(home.token().unwrap()));
         let dataset = at_rest(&client, &id);
-        assert_eq!((&dataset["status_new"], &dataset["n_images"]), (&"READY".into(), &40.into()), "{point}");
+        assert_eq!(
+            (&dataset["status_new"], &dataset["n_images"]),
+            (&"READY".into(), &40.into()),
+            "{point}"
+        );
         assert_clean(&home);
     }
 }
@@ -115,15 +146,30 @@ fn postgres_killed_under_the_server_comes_back_by_itself() {
     pictures::write_mixed(&folder, 100, 0).unwrap();
     let id = enqueue(&home, &folder, "postgres killed");
     let pid_file = home.data.path().join("postgres/data/postmaster.pid");
-    let pid = std::fs::read_to_string(&pid_file).unwrap().lines().next().unwrap().to_owned();
-    let killed = std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+    let pid = std::fs::read_to_string(&pid_file)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .to_owned();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status()
+        .unwrap();
     assert!(killed.success());
     until(Duration::from_secs(60), "the API to answer again", || {
-        Ok(client.get("/api/v1/datasets")?.status.eq(&200).then_some(()))
+        Ok(client
+            .get("/api/v1/datasets")?
+            .status
+            .eq(&200)
+            .then_some(()))
     })
     .unwrap();
     let dataset = at_rest(&client, &id);
-    assert_eq!((&dataset["status_new"], &dataset["n_images"]), (&"READY".into(), &100.into()));
+    assert_eq!(
+        (&dataset["status_new"], &dataset["n_images"]),
+        (&"READY".into(), &100.into())
+    );
     drop(server);
     assert_clean(&home);
 }

@@ -14,7 +14,11 @@ fn generation_files(home: &std::path::Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                found.push(path)
+            }
         }
     }
     found
@@ -26,7 +30,10 @@ fn a_damaged_generation_is_rebuilt_and_answers_stay_right_meanwhile() {
     let folder = home.data.path().join("photos");
     pictures::write_mixed(&folder, 60, 0).unwrap();
     let (server, client) = served(&home);
-    let id = import(&home, &folder, "damaged")["dataset_id"].as_str().unwrap().to_owned();
+    let id = import(&home, &folder, "damaged")["dataset_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let expected = digest(&client, &id);
     server.terminate(Duration::from_secs(10)).unwrap();
 
@@ -40,9 +47,17 @@ fn a_damaged_generation_is_rebuilt_and_answers_stay_right_meanwhile() {
     assert_eq!(output.status.code(), Some(1), "verify notices the damage");
 
     let (_server, client) = served(&home);
-    assert_eq!(digest(&client, &id), expected, "the first answer after the damage is right");
+    assert_eq!(
+        digest(&client, &id),
+        expected,
+        "the first answer after the damage is right"
+    );
     until(Duration::from_secs(60), "the rebuilt file", || {
-        Ok(home.run("verify", &["--deep"])?.status.success().then_some(()))
+        Ok(home
+            .run("verify", &["--deep"])?
+            .status
+            .success()
+            .then_some(()))
     })
     .unwrap();
     assert_eq!(digest(&client, &id), expected);

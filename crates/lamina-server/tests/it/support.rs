@@ -25,7 +25,12 @@ pub fn served(installation: &Installation) -> (Server, Client) {
 /// GET that must answer 200 with JSON.
 pub fn get(client: &Client, path: &str) -> Value {
     let answer = client.get(&format!("/api/v1{path}")).unwrap();
-    assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(
+        answer.status,
+        200,
+        "{path}: {}",
+        String::from_utf8_lossy(&answer.body)
+    );
     answer.json().unwrap()
 }
 
@@ -33,7 +38,10 @@ pub fn get(client: &Client, path: &str) -> Value {
 pub fn at_rest(client: &Client, id: &str) -> Value {
     until(PATIENCE, "the dataset to be READY", || {
         let dataset = client.get(&format!("/api/v1/dataset/{id}"))?.json()?;
-        let status = dataset["status_new"].as_str().unwrap_or_default().to_owned();
+        let status = dataset["status_new"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         Ok(matches!(status.as_str(), "READY" | "ERROR").then_some(dataset))
     })
     .unwrap()
@@ -42,9 +50,15 @@ pub fn at_rest(client: &Client, id: &str) -> Value {
 /// Imports a folder through the command line and returns its closing summary.
 pub fn import(installation: &Installation, folder: &Path, name: &str) -> Value {
     let path = folder.to_str().unwrap();
-    let output = installation.run("import", &[path, "--name", name, "--wait", "--json"]).unwrap();
+    let output = installation
+        .run("import", &[path, "--name", name, "--wait", "--json"])
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_str(&text).unwrap()
 }
 
@@ -52,14 +66,21 @@ pub fn import(installation: &Installation, folder: &Path, name: &str) -> Value {
 pub fn assert_clean(installation: &Installation) {
     let output = installation.run("verify", &["--deep"]).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// All pages of an explore call, joined: (file name, score) of every preview.
 pub fn explore_all(client: &Client, id: &str, query: &str) -> Vec<Value> {
     let mut clusters = Vec::new();
     for page in 0.. {
-        let answer = get(client, &format!("/explore/{id}?entity_type=IMAGES&page_number={page}&{query}"));
+        let answer = get(
+            client,
+            &format!("/explore/{id}?entity_type=IMAGES&page_number={page}&{query}"),
+        );
         let found = answer["clusters"].as_array().unwrap().clone();
         if found.is_empty() {
             break;
@@ -69,20 +90,21 @@ pub fn explore_all(client: &Client, id: &str, query: &str) -> Vec<Value> {
     clusters
 }
 
+/// One cluster as shown: its size and the names of its previews.
+pub type Shown = (u64, Vec<String>);
+
 /// What a dataset answers, with ids that differ from run to run left out: two runs over the same files must agree.
-pub fn digest(client: &Client, id: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+pub fn digest(client: &Client, id: &str) -> Vec<Vec<Shown>> {
     (0..5)
         .map(|level| {
             let clusters = explore_all(client, id, &format!("threshold={level}"));
-            let shown = clusters
-                .iter()
-                .map(|cluster| {
-                    let names = cluster["previews"].as_array().unwrap().iter();
-                    let names = names.map(|preview| preview["file_name"].as_str().unwrap().to_owned()).collect();
-                    (cluster["n_images"].to_string(), names)
-                })
-                .collect();
-            (level.to_string(), shown)
+            clusters.iter().map(shown).collect()
         })
         .collect()
+}
+
+fn shown(cluster: &Value) -> Shown {
+    let previews = cluster["previews"].as_array().unwrap().iter();
+    let names = previews.map(|preview| preview["file_name"].as_str().unwrap().to_owned());
+    (cluster["n_images"].as_u64().unwrap(), names.collect())
 }

@@ -17,12 +17,19 @@ use crate::output;
 /// # Errors
 /// Something it needs is missing.
 pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    let BenchSubject::Ingest { inference, data, pictures, json } = args.subject;
+    let BenchSubject::Ingest {
+        inference,
+        data,
+        pictures,
+        json,
+    } = args.subject;
     // The whole run first: the peak of memory is that of the process so far.
     let whole = whole::measure(&inference, pictures).await?;
     let stages = stages::measure(&inference, &data, pictures.min(STAGE_PICTURES)).await?;
     if json {
-        output::json(&serde_json::json!({ "pictures": pictures, "whole": whole, "stages": stages }))?;
+        output::json(
+            &serde_json::json!({ "pictures": pictures, "whole": whole, "stages": stages }),
+        )?;
     } else {
         whole.show();
         stages.show();
@@ -36,5 +43,8 @@ const STAGE_PICTURES: usize = 1_000;
 /// CPU time of this process so far, all threads.
 fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

@@ -21,7 +21,10 @@ pub fn picture(number: usize) -> anyhow::Result<Vec<u8>> {
         n if n % 3 == 1 => (640, 480),
         _ => (500, 375),
     };
-    Ok(encode_jpeg(&Scene::new(number as u64).draw(width, height), QUALITY)?)
+    Ok(encode_jpeg(
+        &Scene::new(number as u64).draw(width, height),
+        QUALITY,
+    )?)
 }
 
 /// Writes the first `count` pictures into a folder.

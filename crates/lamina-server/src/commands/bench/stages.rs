@@ -29,7 +29,11 @@ pub struct StageCosts {
 ///
 /// # Errors
 /// The model does not start.
-pub async fn measure(inference: &InferenceOptions, data: &DataOptions, count: usize) -> anyhow::Result<StageCosts> {
+pub async fn measure(
+    inference: &InferenceOptions,
+    data: &DataOptions,
+    count: usize,
+) -> anyhow::Result<StageCosts> {
     let encoders = engine::start_encoders(inference, &data.data_dir).await?;
     let encoder = encoders.index();
     let spec = *encoder.input_spec();
@@ -43,7 +47,9 @@ pub async fn measure(inference: &InferenceOptions, data: &DataOptions, count: us
         let prepared = prepare(&bytes, &limits, &spec, &stages)
             .map_err(|rejection| anyhow::anyhow!("a generated picture was refused: {rejection}"))?;
         let start = process_cpu();
-        let answers = encoder.embed_images(Lane::Bulk, vec![prepared.input]).await?;
+        let answers = encoder
+            .embed_images(Lane::Bulk, vec![prepared.input])
+            .await?;
         embedding_time += process_cpu().saturating_sub(start);
         embeddings.extend(answers.into_iter().flatten());
     }
@@ -69,7 +75,10 @@ pub async fn measure(inference: &InferenceOptions, data: &DataOptions, count: us
         .collect();
     by_stage.push(("embed", each(embedding_time)));
     by_stage.push(("index_and_cluster", each(index_time)));
-    Ok(StageCosts { cpu_ms_per_picture: by_stage.iter().map(|(_, ms)| ms).sum(), cpu_ms_by_stage: by_stage })
+    Ok(StageCosts {
+        cpu_ms_per_picture: by_stage.iter().map(|(_, ms)| ms).sum(),
+        cpu_ms_by_stage: by_stage,
+    })
 }
 
 impl StageCosts {
@@ -79,6 +88,9 @@ impl StageCosts {
         for (stage, ms) in &self.cpu_ms_by_stage {
             output::line(format_args!("{stage:<20} {ms:>10.2}"));
         }
-        output::line(format_args!("{:<20} {:>10.2}", "sum", self.cpu_ms_per_picture));
+        output::line(format_args!(
+            "{:<20} {:>10.2}",
+            "sum", self.cpu_ms_per_picture
+        ));
     }
 }

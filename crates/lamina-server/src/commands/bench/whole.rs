@@ -40,7 +40,9 @@ pub async fn measure(inference: &InferenceOptions, count: usize) -> anyhow::Resu
     let folder = place.path().join("pictures");
     let target = folder.clone();
     tokio::task::spawn_blocking(move || pictures::write(&target, count)).await??;
-    let data = DataOptions { data_dir: place.path().join("data") };
+    let data = DataOptions {
+        data_dir: place.path().join("data"),
+    };
     let database = DatabaseOptions {
         database_url: None,
         database_password_file: None,
@@ -53,13 +55,21 @@ pub async fn measure(inference: &InferenceOptions, count: usize) -> anyhow::Resu
     outcome
 }
 
-async fn ingest(home: &Home, inference: &InferenceOptions, folder: &Path) -> anyhow::Result<WholeRun> {
+async fn ingest(
+    home: &Home,
+    inference: &InferenceOptions,
+    folder: &Path,
+) -> anyhow::Result<WholeRun> {
     let owner = home.ensure_first_user().await?;
     let encoders = engine::start_encoders(inference, &home.dir).await?;
     let (worker, index) = (WorkerOptions::default(), IndexOptions::default());
     let (_, runner) = engine::worker(home, &encoders, &worker, &index);
-    let new =
-        NewImport { path: folder, name: "bench", serve_mode: ServeMode::Copy, source_type: SourceType::Folder };
+    let new = NewImport {
+        path: folder,
+        name: "bench",
+        serve_mode: ServeMode::Copy,
+        source_type: SourceType::Folder,
+    };
     let stop = CancellationToken::new();
     let (begun, cpu, machine) = (Instant::now(), process_cpu(), MachineTimes::now()?);
     let dataset = datasets::create(home, &owner, &new).await?;
@@ -72,9 +82,17 @@ async fn ingest(home: &Home, inference: &InferenceOptions, folder: &Path) -> any
         runner.run(stop.clone())
     );
     let ended = ended?;
-    let (wall, cpu, machine) = (begun.elapsed(), process_cpu().saturating_sub(cpu), MachineTimes::now()?.since(&machine));
+    let (wall, cpu, machine) = (
+        begun.elapsed(),
+        process_cpu().saturating_sub(cpu),
+        MachineTimes::now()?.since(&machine),
+    );
     encoders.index().shutdown().await;
-    anyhow::ensure!(ended.dataset.status == DatasetStatus::Ready, "{:?}", ended.dataset.fatal_error_msg);
+    anyhow::ensure!(
+        ended.dataset.status == DatasetStatus::Ready,
+        "{:?}",
+        ended.dataset.fatal_error_msg
+    );
     let pictures = ended.dataset.n_images;
     Ok(WholeRun {
         pictures,
@@ -96,10 +114,17 @@ impl MachineTimes {
     fn now() -> anyhow::Result<Self> {
         let stat = fs_err::read_to_string("/proc/stat")?;
         let line = stat.lines().next().context("/proc/stat is empty")?;
-        let ticks: Vec<f64> = line.split_whitespace().skip(1).filter_map(|tick| tick.parse().ok()).collect();
+        let ticks: Vec<f64> = line
+            .split_whitespace()
+            .skip(1)
+            .filter_map(|tick| tick.parse().ok())
+            .collect();
         // user nice system idle iowait irq softirq steal: waiting for the disk is not work.
         let idle = ticks.iter().skip(3).take(2).sum();
-        Ok(Self { idle, all: ticks.iter().take(8).sum() })
+        Ok(Self {
+            idle,
+            all: ticks.iter().take(8).sum(),
+        })
     }
 
     /// Share of time that was not idle.
@@ -111,7 +136,10 @@ impl MachineTimes {
 /// `VmHWM` of this process.
 fn peak_resident_mb() -> anyhow::Result<f64> {
     let status = fs_err::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM in /proc/self/status")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
     Ok(kilobytes / 1024.0)
 }
