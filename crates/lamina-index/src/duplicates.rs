@@ -31,12 +31,22 @@ const LEAST_CONFIDENCE: f32 = 0.5;
 const MOST_CONFIDENCE: f32 = 0.98;
 
 /// Which items are near-copies of each other, at any similarity from [`Duplicates::floor`] up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Duplicates {
     items: usize,
     floor: f32,
     /// Ascending.
     edges: Vec<Edge>,
+}
+
+impl std::fmt::Debug for Duplicates {
+    /// Sizes only: millions of numbers in a log line help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Duplicates")
+            .field("floor", &self.floor)
+            .field("edges", &self.edges.len())
+            .finish()
+    }
 }
 
 impl Duplicates {

@@ -29,7 +29,7 @@ pub struct GenerationHeader {
 }
 
 /// Vectors with their neighbours, clusters, duplicates and scores. Every list has one entry per ordinal. Immutable once built.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Generation {
     /// What it is of.
     pub header: GenerationHeader,
@@ -52,6 +52,18 @@ pub struct Generation {
     /// 0 = no near-copy at `settings.duplicate_similarity`, else 0.5 to 0.98 (identical); see [`crate::duplicate_confidence`]
     /// for other steps.
     pub duplicate_confidence: Vec<f32>,
+}
+
+impl std::fmt::Debug for Generation {
+    /// Sizes only: millions of numbers in a log line help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation")
+            .field("header", &self.header)
+            .field("vectors", &self.vectors)
+            .field("neighbours", &self.neighbours)
+            .field("duplicates", &self.duplicates)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Generation {

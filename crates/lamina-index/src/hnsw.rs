@@ -28,8 +28,6 @@ const INSERT_AT_ONCE: usize = 4_096;
 const INSERT_SERIALLY: usize = 256;
 /// Least candidates of a search.
 const SEARCH_BREADTH: usize = 96;
-/// A walk that would visit more than this share of the rows costs more than looking at all of them.
-const SCAN_SHARE: usize = 24;
 
 /// Searches a graph held in memory. Its file format is never used: it is not safe to read (see the generation file instead).
 pub struct HnswIndex {
@@ -38,7 +36,7 @@ pub struct HnswIndex {
     graph: Hnsw<'static, f32, ClampedCosine>,
     /// Kinds that the graph does not find; looked at in every search.
     unreachable: Vec<u32>,
-    scan_limit: usize,
+    rows_per_candidate: usize,
 }
 
 impl std::fmt::Debug for HnswIndex {
@@ -89,7 +87,7 @@ impl HnswIndex {
             twins,
             graph,
             unreachable: Vec::new(),
-            scan_limit: settings.scan_limit(),
+            rows_per_candidate: settings.rows_per_candidate(),
         };
         index.unreachable = index.find_unreachable(stop)?;
         tracing::debug!(
@@ -137,8 +135,7 @@ impl HnswIndex {
 
     /// About the `count` nearest kinds, ascending by (distance, kind); `ordinal` of these hits is a kind.
     pub(crate) fn nearest_kinds(&self, query: &[f32], count: usize) -> Vec<Hit> {
-        let breadth = (count + count / 2).max(SEARCH_BREADTH);
-        let found = self.graph.search(query, count, breadth);
+        let found = self.graph.search(query, count, breadth(count));
         let kinds = found
             .iter()
             .map(|point| point.get_origin_id() as u32)
@@ -158,9 +155,9 @@ impl HnswIndex {
         hits
     }
 
-    /// Whether looking at all rows is cheaper than walking to `count` of them.
-    pub(crate) fn scan_is_cheaper(&self, count: usize) -> bool {
-        count > self.vectors.len() / SCAN_SHARE
+    /// Whether looking at this many rows is cheaper than walking to the `count` nearest.
+    pub(crate) const fn scan_is_cheaper(&self, rows: usize, count: usize) -> bool {
+        rows <= breadth(count).saturating_mul(self.rows_per_candidate)
     }
 
     /// Rows of these kinds, of those allowed, ascending by (distance, row).
@@ -185,6 +182,16 @@ impl HnswIndex {
         allowed.map_or(rows, |allowed| {
             allowed.range_cardinality(0..rows as u32) as usize
         })
+    }
+}
+
+/// Candidates that a walk to the `count` nearest keeps.
+const fn breadth(count: usize) -> usize {
+    let wide = count.saturating_add(count / 2);
+    if wide > SEARCH_BREADTH {
+        wide
+    } else {
+        SEARCH_BREADTH
     }
 }
 
@@ -219,16 +226,14 @@ impl VectorIndex for HnswIndex {
                 (k.saturating_mul(self.vectors.len()) / eligible.max(1)).saturating_add(k + 16)
             }
         };
-        if allowed.is_none() || eligible > self.scan_limit {
-            while !self.scan_is_cheaper(count) {
-                stop.check()?;
-                let mut hits = self.rows(&self.nearest_kinds(&query, count), allowed);
-                if hits.len() >= k {
-                    hits.truncate(k);
-                    return Ok(hits);
-                }
-                count = count.saturating_mul(4);
+        while !self.scan_is_cheaper(eligible, count) {
+            stop.check()?;
+            let mut hits = self.rows(&self.nearest_kinds(&query, count), allowed);
+            if hits.len() >= k {
+                hits.truncate(k);
+                return Ok(hits);
             }
+            count = count.saturating_mul(4);
         }
         scan(
             &self.vectors,
@@ -253,19 +258,18 @@ impl VectorIndex for HnswIndex {
             return Err(IndexError::Bound);
         }
         let query = unit_query(query, self.vectors.dimension())?;
-        if self.eligible(allowed) > self.scan_limit {
-            let mut count = 64;
-            while !self.scan_is_cheaper(count) {
-                stop.check()?;
-                let mut kinds = self.nearest_kinds(&query, count);
-                let inside = kinds.partition_point(|kind| kind.distance <= max_distance);
-                // The bound must lie well inside what was walked: the last hits of a walk are its least sure ones.
-                if inside <= count * 3 / 4 && kinds.len() == count {
-                    kinds.truncate(inside);
-                    return Ok(self.rows(&kinds, allowed));
-                }
-                count *= 4;
+        let eligible = self.eligible(allowed);
+        let mut count = 64;
+        while !self.scan_is_cheaper(eligible, count) {
+            stop.check()?;
+            let mut kinds = self.nearest_kinds(&query, count);
+            let inside = kinds.partition_point(|kind| kind.distance <= max_distance);
+            // The bound must lie well inside what was walked: the last hits of a walk are its least sure ones.
+            if inside <= count * 3 / 4 && kinds.len() == count {
+                kinds.truncate(inside);
+                return Ok(self.rows(&kinds, allowed));
             }
+            count *= 4;
         }
         scan(
             &self.vectors,

@@ -16,10 +16,20 @@ const MOST_NEAR_COPIES: usize = 1_024;
 
 /// The `k` nearest neighbours of every item, itself excluded, ascending by (distance, ordinal). Every item has the same
 /// number: `min(k, items - 1)`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Neighbours {
     per_item: usize,
     hits: Vec<Hit>,
+}
+
+impl std::fmt::Debug for Neighbours {
+    /// Sizes only: millions of numbers in a log line help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Neighbours")
+            .field("per_item", &self.per_item)
+            .field("hits", &self.hits.len())
+            .finish()
+    }
 }
 
 impl Neighbours {
@@ -120,6 +130,7 @@ fn around(
 ) -> (Vec<Hit>, Vec<Edge>) {
     let query = vectors.unit_row(index.twins().first(kind) as usize);
     let mut count = per_kind + 1;
+    let all_kinds = index.twins().len();
     let mut near = index.nearest_kinds(&query, count);
     while near.len() < count
         || (count < MOST_NEAR_COPIES
@@ -127,7 +138,7 @@ fn around(
                 .last()
                 .is_some_and(|hit| hit.distance <= FORMABLE_BOUND))
     {
-        if near.len() < count || index.scan_is_cheaper(count) {
+        if near.len() < count || index.scan_is_cheaper(all_kinds, count) {
             near = every_kind(index, vectors, &query);
             break;
         }

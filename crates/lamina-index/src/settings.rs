@@ -69,11 +69,18 @@ impl IndexSettings {
         Ok(())
     }
 
-    /// Allowed rows up to which a filtered search scans them instead of walking the graph. 8,000 is where a scan of half-
-    /// precision rows and a walk cost the same at 100,000 x 512; it shrinks with the limit so that small limits still walk.
-    pub(crate) const fn scan_limit(&self) -> usize {
-        let share = self.exact_limit / 6;
-        if share < 8_000 { share } else { 8_000 }
+    /// Rows that can be looked at one by one in the time in which a walk through the graph of `hnsw_rs` weighs one candidate:
+    /// about 100 (a walk of breadth 96 costs as much as a scan of some 9,000 rows). It shrinks with the limit, so that
+    /// small limits still walk.
+    pub(crate) const fn rows_per_candidate(&self) -> usize {
+        let share = self.exact_limit / 500;
+        if share > 100 {
+            100
+        } else if share < 1 {
+            1
+        } else {
+            share
+        }
     }
 }
 

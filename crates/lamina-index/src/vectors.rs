@@ -14,12 +14,22 @@ const UNIT_TOLERANCE: f64 = 1e-3;
 ///
 /// Every row is finite and of length 1 within 1e-3; distances divide by the exact stored length, so that a row is at
 /// distance 0 of itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct VectorBlock {
     dimension: usize,
     values: Vec<f16>,
     /// 1 / length of each stored row.
     scales: Vec<f32>,
+}
+
+impl std::fmt::Debug for VectorBlock {
+    /// Sizes only: millions of numbers in a log line help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VectorBlock")
+            .field("rows", &self.len())
+            .field("dimension", &self.dimension)
+            .finish()
+    }
 }
 
 impl VectorBlock {

@@ -52,6 +52,11 @@ fn what_was_written_is_read() {
 }
 
 #[test]
+fn a_generation_is_one_short_line_in_a_log() {
+    assert!(format!("{:?}", sample()).len() < 600);
+}
+
+#[test]
 fn every_damage_is_detected() {
     let generation = sample();
     let sound = generation.encode();
