@@ -9,9 +9,6 @@ use lamina_types::{DatasetStatus, JobId, JobKind, RemoveSpec};
 use crate::ApiError;
 use crate::state::AppState;
 
-/// Where a removal starts: all of it is one unit.
-const FIRST_PHASE: &str = "remove";
-
 /// A dataset as contract 3.1 shows it.
 pub(crate) fn info(dataset: Dataset) -> DatasetInfo {
     let progress = whole_percent(&dataset);
@@ -104,7 +101,7 @@ pub(crate) async fn delete(state: &AppState, access: DatasetAccess) -> Result<()
                 })
                 .map_err(ApiError::internal)?,
                 priority: 0,
-                first: Phase::single(FIRST_PHASE),
+                first: Phase::single(JobKind::Remove.first_phase()),
             };
             lamina_jobs::enqueue(&mut tx, job).await?;
             Ok(tx.commit().await?)

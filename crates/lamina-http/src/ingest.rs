@@ -12,9 +12,6 @@ use lamina_types::{
 use crate::ApiError;
 use crate::state::AppState;
 
-/// Where an ingest starts: one unit of work that looks at the source and plans the rest.
-const FIRST_PHASE: &str = "list";
-
 /// Whether a user may make datasets.
 ///
 /// # Errors
@@ -181,7 +178,7 @@ async fn enqueue_ingest(
         subject_id: Some(dataset.id.as_uuid()),
         spec: serde_json::to_value(&spec).map_err(ApiError::internal)?,
         priority: 0,
-        first: Phase::single(FIRST_PHASE),
+        first: Phase::single(JobKind::Ingest.first_phase()),
     };
     Ok(lamina_jobs::enqueue(conn, job).await?)
 }

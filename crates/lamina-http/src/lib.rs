@@ -26,6 +26,7 @@ mod pictures;
 mod query_picture;
 mod read_side;
 mod readiness;
+mod recent;
 mod roots;
 mod router;
 mod routes;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use lamina_api::ErrorCode;
 use lamina_media::PictureFormat;
 use lamina_store::media::Media;
 use lamina_store::{BlobError, StoreError, datasets, media};
 
 use crate::links::Variant;
+use crate::recent::Seen;
 use crate::routes::media::SentLink;
 use crate::state::AppState;
 use crate::{ApiError, now};
@@ -42,21 +44,22 @@ pub(crate) async fn open(state: &AppState, link: &SentLink) -> Result<OpenPictur
     if seconds_left < 0 {
         return Err(no_such_picture());
     }
-    // The system reads here, not a user: the signature over the epoch is what gives the right.
-    let dataset = datasets::find(&state.pool, link.target.dataset)
-        .await?
-        .ok_or_else(no_such_picture)?;
-    if !state.links.verify(
-        link.target,
-        dataset.link_epoch,
-        link.expiry,
-        &link.signature,
-    ) {
+    let seen = match look_up(state, link).await {
+        Ok(seen) => seen.ok_or_else(no_such_picture)?,
+        Err(error) if error.code() == ErrorCode::Unavailable => {
+            state.recent.get(link.target.media).ok_or(error)?
+        }
+        Err(error) => return Err(error),
+    };
+    let is_of_dataset = seen.media.dataset_id == link.target.dataset;
+    if !is_of_dataset
+        || !state
+            .links
+            .verify(link.target, seen.epoch, link.expiry, &link.signature)
+    {
         return Err(no_such_picture());
     }
-    let found = media::by_id(&state.pool, dataset.id, link.target.media)
-        .await?
-        .ok_or_else(no_such_picture)?;
+    let found = seen.media;
     let variant = link.target.variant;
     let etag = format!("\"{}-{}\"", found.hash, variant.as_str());
     Ok(OpenPicture {
@@ -65,6 +68,22 @@ pub(crate) async fn open(state: &AppState, link: &SentLink) -> Result<OpenPictur
         etag,
         seconds_left,
     })
+}
+
+/// What the database says of a link's target. The system reads here, not a user: the signature gives the right.
+async fn look_up(state: &AppState, link: &SentLink) -> Result<Option<Seen>, ApiError> {
+    let Some(dataset) = datasets::find(&state.pool, link.target.dataset).await? else {
+        return Ok(None);
+    };
+    let found = media::by_id(&state.pool, dataset.id, link.target.media).await?;
+    let seen = found.map(|media| Seen {
+        media,
+        epoch: dataset.link_epoch,
+    });
+    if let Some(seen) = &seen {
+        state.recent.put(seen.clone());
+    }
+    Ok(seen)
 }
 
 impl OpenPicture {
@@ -133,8 +152,8 @@ fn read_same(path: &std::path::Path, hash: lamina_types::ContentHash, size: i64)
 
 /// A blob that is missing is a picture that is being deleted.
 fn gone(error: StoreError) -> ApiError {
-    match error {
-        StoreError::Blob(BlobError::NotFound(_)) => no_such_picture(),
-        other => other.into(),
+    if let StoreError::Blob(BlobError::NotFound(_)) = error {
+        return no_such_picture();
     }
+    error.into()
 }

@@ -12,6 +12,7 @@ use crate::auth::HostList;
 use crate::links::{LinkKeys, LinkMaker, Origin};
 use crate::read_side::ReadSide;
 use crate::readiness::Readiness;
+use crate::recent::RecentMedia;
 use crate::roots::IngestRoots;
 use crate::upload::{Spool, UploadLimits};
 use crate::{ApiError, now};
@@ -88,6 +89,8 @@ pub struct Inner {
     pub tasks: TaskTracker,
     pub(crate) spool: Spool,
     pub(crate) query_pictures: Arc<Semaphore>,
+    /// What stands in for the database while it is away.
+    pub(crate) recent: RecentMedia,
     /// What tokens of unknown keys are checked with, so that they cost as much as others.
     pub(crate) dummy_secret: Secret,
 }
@@ -143,6 +146,7 @@ impl AppState {
             tasks,
             spool,
             query_pictures,
+            recent: RecentMedia::default(),
             dummy_secret,
         }))
     }

@@ -2,28 +2,26 @@
 
 use lamina_api::ErrorCode;
 use lamina_explore::ExploreError;
+use lamina_store::sqlx::Error as DatabaseError;
 use lamina_store::{BlobError, ErrorClass, StoreError};
 
 use super::ApiError;
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::StatusConflict { current, .. } => {
-                return Self::conflict(format!(
-                    "The dataset is {current}, which does not allow this operation"
-                ));
-            }
-            StoreError::UploadClosed(_) => {
-                return Self::conflict("The upload is already being processed");
-            }
-            StoreError::NotFound(what) => {
-                return Self::not_found(format!("{} not found", capital(what)));
-            }
-            StoreError::Blob(BlobError::NoSpace { .. }) => {
-                return Self::plain(ErrorCode::StorageFull).with_cause(error);
-            }
-            _ => {}
+        if let StoreError::StatusConflict { current, .. } = &error {
+            return Self::conflict(format!(
+                "The dataset is {current}, which does not allow this operation"
+            ));
+        }
+        if let StoreError::UploadClosed(_) = &error {
+            return Self::conflict("The upload is already being processed");
+        }
+        if let StoreError::NotFound(what) = &error {
+            return Self::not_found(format!("{} not found", capital(what)));
+        }
+        if let StoreError::Blob(BlobError::NoSpace { .. }) = &error {
+            return Self::plain(ErrorCode::StorageFull).with_cause(error);
         }
         let code = match error.class() {
             ErrorClass::InvalidInput => ErrorCode::BadRequest,
@@ -72,17 +70,17 @@ fn of_inference(error: lamina_inference::InferenceError) -> ApiError {
     }
 }
 
-impl From<lamina_store::sqlx::Error> for ApiError {
-    fn from(error: lamina_store::sqlx::Error) -> Self {
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
         StoreError::from(error).into()
     }
 }
 
 impl From<lamina_jobs::QueueError> for ApiError {
     fn from(error: lamina_jobs::QueueError) -> Self {
-        match error {
-            lamina_jobs::QueueError::Database(database) => database.into(),
-            other => Self::internal(other),
+        if let lamina_jobs::QueueError::Database(database) = error {
+            return database.into();
         }
+        Self::internal(error)
     }
 }

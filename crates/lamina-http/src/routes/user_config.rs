@@ -44,11 +44,16 @@ pub(crate) async fn get_user_config(
     MaybeAuthUser(principal): MaybeAuthUser,
     uri: axum::extract::OriginalUri,
 ) -> Result<Json<UserConfig>, ApiError> {
-    if principal.is_none() && uri.query().is_none() {
-        return Err(ApiError::unauthenticated());
-    }
     let fields = Fields::decode(Place::Query, uri.query().unwrap_or_default().as_bytes());
-    let query: UserConfigQuery = fields.read()?;
+    let query: Result<UserConfigQuery, ApiError> = fields.read();
+    // Who calls comes before what they call for.
+    let query = query.map_err(|error| {
+        if principal.is_none() {
+            ApiError::unauthenticated()
+        } else {
+            error
+        }
+    })?;
     OpenDataset::by_id(
         &state,
         principal,

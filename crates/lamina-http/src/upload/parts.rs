@@ -145,9 +145,10 @@ pub(crate) fn missing_field(name: &str) -> ApiError {
 }
 
 fn refuse(error: multer::Error) -> ApiError {
-    let meter = match &error {
-        multer::Error::StreamReadFailed(source) => source.downcast_ref::<MeterError>().copied(),
-        _ => None,
+    let meter = if let multer::Error::StreamReadFailed(source) = &error {
+        source.downcast_ref::<MeterError>().copied()
+    } else {
+        None
     };
     match meter {
         Some(MeterError::TooSlow) => ApiError::plain(ErrorCode::RequestTimeout),

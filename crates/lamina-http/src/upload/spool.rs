@@ -97,10 +97,8 @@ impl Spooled {
 /// A full disk is said so; anything else is our fault.
 fn disk_error(error: std::io::Error) -> ApiError {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    match error.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => {
-            ApiError::plain(lamina_api::ErrorCode::StorageFull).with_cause(error)
-        }
-        _ => ApiError::internal(error),
+    if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+        return ApiError::plain(lamina_api::ErrorCode::StorageFull).with_cause(error);
     }
+    ApiError::internal(error)
 }

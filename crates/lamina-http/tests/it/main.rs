@@ -1,0 +1,18 @@
+//! The HTTP side through its real router and a real database; only the read side is played by a fake, so that no model is
+//! needed. Shapes are those of `tests/contract`.
+
+mod app;
+mod auth;
+mod datasets;
+mod envelope;
+mod explore;
+mod fake;
+mod health;
+mod isolation;
+mod media;
+mod no_auth;
+mod openapi;
+mod process;
+mod search_image;
+mod serve;
+mod uploads;
