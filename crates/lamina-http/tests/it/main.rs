@@ -1,6 +1,12 @@
 //! The HTTP side through its real router and a real database; only the read side is played by a fake, so that no model is
 //! needed. Shapes are those of `tests/contract`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test by panicking, as the tests do"
+)]
+
 mod app;
 mod auth;
 mod datasets;

@@ -5,7 +5,7 @@ use lamina_store::Role;
 use lamina_types::{DatasetId, DatasetStatus, EntityType};
 use sqlx::PgPool;
 
-use crate::app::{PNG, TestApp};
+use crate::app::{PNG, PartOf, TestApp};
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
 async fn a_picture_becomes_an_anchor_at_once(pool: PgPool) {
@@ -69,7 +69,7 @@ async fn what_cannot_be_searched_with_is_refused(pool: PgPool) {
     let ready = app.dataset(&ada, DatasetStatus::Ready).await;
     let path = format!("/api/v1/dataset/{ready}/search-image-similarity");
     let large = vec![0; 20_000];
-    let cases: [(&str, &[(&str, Option<&str>, &[u8])], u16); 8] = [
+    let cases: [(&str, &[PartOf<'_>], u16); 8] = [
         ("", &[], 400),
         ("", &[("picture", Some("a.png"), PNG)], 400),
         ("", &[("file", Some("a.png"), b"")], 400),

@@ -7,7 +7,7 @@ use lamina_types::{DatasetId, DatasetStatus};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::app::{PNG, TestApp, TestUser, request};
+use crate::app::{PNG, PartOf, TestApp, TestUser, request};
 
 async fn draft(app: &TestApp, user: &TestUser) -> (DatasetId, i64) {
     let made = app
@@ -153,7 +153,7 @@ async fn wrong_fields_and_wrong_files_are_refused_and_leave_nothing(pool: PgPool
     let path = format!("/api/v1/ingestion/{id}/data_files/{trans}");
     let large = [PNG, &[0; 2_000]].concat();
     let many = vec![("files", Some("a.png"), PNG); 4];
-    let cases: [(&[(&str, Option<&str>, &[u8])], u16); 9] = [
+    let cases: [(&[PartOf<'_>], u16); 9] = [
         (&[("files[]", Some("a.png"), PNG)], 422),
         (&[("file", Some("a.png"), PNG)], 422),
         (&[], 422),
