@@ -9,8 +9,8 @@ use crate::{MediaError, Picture};
 /// The longest side of a thumbnail, in pixels.
 pub const THUMBNAIL_SIDE: u32 = 512;
 
-/// Good to the eye at this size, about 20 kB for a photo.
-const QUALITY: f32 = 75.0;
+/// Good to the eye at this size, 15 to 60 kB for a photo.
+const QUALITY: f32 = 70.0;
 
 /// A lossy WebP copy whose longest side is [`THUMBNAIL_SIDE`] at most; smaller pictures keep their size. Without any
 /// metadata of the original.

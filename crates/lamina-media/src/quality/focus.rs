@@ -2,7 +2,10 @@
 
 use super::luma::Luma;
 
-/// The smallest slope per pixel that counts as an edge, where the whole range from dark to light is 1.
+/// The range from dark to light, in the whole numbers that the sums are made of: a row of squares fits 32 bits.
+const SCALE: f32 = 1023.0;
+
+/// The smallest slope per pixel that counts as an edge, as a share of the range.
 const LEAST_SLOPE: f32 = 0.05;
 
 /// Where the steepest slope is lower than that, edges are what has this share of it.
@@ -32,24 +35,23 @@ pub(super) fn sharpness(luma: &Luma, dark: f32, light: f32) -> Option<f32> {
     if range < LEAST_RANGE || luma.width < 5 || luma.height < 5 {
         return None;
     }
-    let values: Vec<f32> = luma
-        .values
-        .iter()
-        .map(|value| ((value - dark) / range).clamp(0.0, 1.0))
-        .collect();
+    let stretch = |value: &f32| ((value - dark) * (SCALE / range)).clamp(0.0, SCALE) as i32;
+    let values: Vec<i32> = luma.values.iter().map(stretch).collect();
     let plane = Plane {
         width: luma.width,
         height: luma.height,
         values: &values,
     };
-    let slopes: Vec<Vec<f32>> = DIRECTIONS
+    let slopes: Vec<Vec<i32>> = DIRECTIONS
         .iter()
         .map(|direction| plane.slopes(*direction))
         .collect();
-    let steepest = slopes.iter().flatten().copied().fold(0.0, f32::max);
-    let least = LEAST_SLOPE
-        .min(SHARE_OF_STEEPEST * steepest)
+    let steepest = slopes.iter().flatten().copied().max().unwrap_or(0);
+    // Slopes are over two pixels.
+    let share = LEAST_SLOPE
+        .min(SHARE_OF_STEEPEST * steepest as f32 / (2.0 * SCALE))
         .max(LEAST_LEVELS / range);
+    let least = (2.0 * SCALE * share) as i32;
     let ratios = DIRECTIONS
         .iter()
         .zip(&slopes)
@@ -60,56 +62,70 @@ pub(super) fn sharpness(luma: &Luma, dark: f32, light: f32) -> Option<f32> {
 struct Plane<'a> {
     width: usize,
     height: usize,
-    values: &'a [f32],
+    values: &'a [i32],
 }
 
 impl Plane<'_> {
-    /// Places whose neighbours' neighbours are all inside.
-    fn inner(&self) -> impl Iterator<Item = usize> {
-        let width = self.width;
-        (2..self.height - 2).flat_map(move |row| row * width + 2..row * width + width - 2)
-    }
-
     fn step(&self, (down, across): (usize, isize)) -> usize {
         (down * self.width).wrapping_add_signed(across)
     }
 
-    /// Half the difference of the two neighbours in a direction, without sign; 0 at the border.
-    fn slopes(&self, direction: (usize, isize)) -> Vec<f32> {
+    /// The difference of the two neighbours in a direction, without sign; 0 at the border.
+    fn slopes(&self, direction: (usize, isize)) -> Vec<i32> {
         let step = self.step(direction);
-        let mut slopes = vec![0.0; self.values.len()];
+        let mut slopes = vec![0; self.values.len()];
         for row in 1..self.height - 1 {
             let (from, to) = (row * self.width + 1, (row + 1) * self.width - 1);
             let after = &self.values[from + step..to + step];
             let before = &self.values[from - step..to - step];
             for ((slope, after), before) in slopes[from..to].iter_mut().zip(after).zip(before) {
-                *slope = (after - before).abs() / 2.0;
+                *slope = (after - before).abs();
             }
         }
         slopes
     }
 
-    /// Second over first differences in a direction, at and next to places with at least this slope.
-    fn ratio(&self, direction: (usize, isize), slopes: &[f32], least: f32) -> Option<f32> {
-        let step = self.step(direction);
-        let (mut first, mut second, mut count) = (0.0_f64, 0.0_f64, 0_usize);
-        for at in self.inner() {
-            if !self.is_near_edge(slopes, at, least) {
-                continue;
+    /// Second over first differences in a direction, squared and summed, at and next to places of more than this slope.
+    fn ratio(&self, direction: (usize, isize), slopes: &[i32], least: i32) -> Option<f32> {
+        let (step, width) = (self.step(direction), self.width);
+        let steep: Vec<i32> = slopes
+            .iter()
+            .map(|slope| i32::from(*slope > least))
+            .collect();
+        // The border has no slope, so nothing leaks from the end of one row into the next.
+        let mut near = vec![0; steep.len()];
+        for (near, steep) in near[1..].iter_mut().zip(steep.windows(3)) {
+            *near = steep[0] | steep[1] | steep[2];
+        }
+        let (mut first, mut second, mut count) = (0_u64, 0_u64, 0_u64);
+        for row in 2..self.height - 2 {
+            let (from, to) = (row * width + 2, (row + 1) * width - 2);
+            let here = &self.values[from..to];
+            let (after, before) = (
+                &self.values[from + step..to + step],
+                &self.values[from - step..to - step],
+            );
+            let (above, level, below) = (
+                &near[from - width..to - width],
+                &near[from..to],
+                &near[from + width..to + width],
+            );
+            let slopes = &slopes[from..to];
+            let (mut row_first, mut row_second, mut row_count) = (0_u32, 0_u32, 0_u32);
+            for at in 0..here.len() {
+                let is_near = above[at] | level[at] | below[at];
+                let bend = after[at] - 2 * here[at] + before[at];
+                row_first += (is_near * slopes[at] * slopes[at]) as u32;
+                row_second += (is_near * bend * bend) as u32;
+                row_count += is_near as u32;
             }
-            let bend = self.values[at + step] - 2.0 * self.values[at] + self.values[at - step];
-            first += f64::from(slopes[at] * slopes[at]);
-            second += f64::from(bend * bend);
-            count += 1;
+            first += u64::from(row_first);
+            second += u64::from(row_second);
+            count += u64::from(row_count);
         }
         let enough = (LEAST_EDGE_SHARE * self.values.len() as f32).max(6.0);
-        (first > 0.0 && count as f32 >= enough).then(|| (second / first) as f32)
-    }
-
-    fn is_near_edge(&self, slopes: &[f32], at: usize, least: f32) -> bool {
-        [at - self.width, at, at + self.width]
-            .into_iter()
-            .any(|row| slopes[row - 1..=row + 1].iter().any(|slope| *slope > least))
+        // The first differences are over two pixels: a quarter of their squares.
+        (first > 0 && count as f32 >= enough).then(|| (second as f64 / (first as f64 / 4.0)) as f32)
     }
 }
 

@@ -35,6 +35,18 @@ impl Luma {
     fn reduced(picture: &Picture, factor: usize) -> Self {
         let (from_width, from_height) = picture.pixel_size();
         let (from_width, from_height) = (from_width as usize, from_height as usize);
+        if factor == 1 {
+            let pixels = picture.pixels().as_chunks::<3>().0;
+            let values = pixels
+                .iter()
+                .map(|pixel| luma(pixel) as f32 / 256.0)
+                .collect();
+            return Self {
+                width: from_width,
+                height: from_height,
+                values,
+            };
+        }
         let (width, height) = (from_width.div_ceil(factor), from_height.div_ceil(factor));
         let mut values = Vec::with_capacity(width * height);
         let mut sums = vec![0_u32; width];
@@ -59,17 +71,27 @@ impl Luma {
         }
     }
 
-    /// Exact area average at another, smaller size.
+    /// Exact area average at another, smaller size: down first, a row at a time, then across.
     fn averaged(&self, width: usize, height: usize) -> Self {
-        let across: Vec<Span> = spans(self.width, width);
-        let narrow: Vec<f32> = self
-            .values
-            .chunks_exact(self.width)
-            .flat_map(|row| across.iter().map(|span| span.average(|at| row[at])))
-            .collect();
+        let across = spans(self.width, width);
         let mut values = Vec::with_capacity(width * height);
+        let mut band = vec![0.0; self.width];
         for span in spans(self.height, height) {
-            values.extend((0..width).map(|column| span.average(|at| narrow[at * width + column])));
+            band.fill(0.0);
+            let rows = self.values[span.first * self.width..].chunks_exact(self.width);
+            for (weight, row) in span.weights.iter().zip(rows) {
+                for (sum, value) in band.iter_mut().zip(row) {
+                    *sum += weight * value;
+                }
+            }
+            values.extend(across.iter().map(|span| {
+                let parts = &band[span.first..span.first + span.weights.len()];
+                parts
+                    .iter()
+                    .zip(&span.weights)
+                    .map(|(value, weight)| value * weight)
+                    .sum::<f32>()
+            }));
         }
         Self {
             width,
@@ -84,45 +106,28 @@ fn luma([r, g, b]: &[u8; 3]) -> u32 {
     77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)
 }
 
-/// The stretch of old samples that one new sample covers.
+/// The stretch of old samples that one new sample covers, and how much of each; the weights sum to 1.
 struct Span {
     first: usize,
-    last: usize,
-    first_weight: f32,
-    last_weight: f32,
-    total: f32,
-}
-
-impl Span {
-    fn average(&self, value: impl Fn(usize) -> f32) -> f32 {
-        if self.first == self.last {
-            return value(self.first);
-        }
-        let inner: f32 = (self.first + 1..self.last).map(&value).sum();
-        (value(self.first) * self.first_weight + inner + value(self.last) * self.last_weight)
-            / self.total
-    }
+    weights: Vec<f32>,
 }
 
 fn spans(from: usize, to: usize) -> Vec<Span> {
-    let step = from as f32 / to as f32;
+    let step = from as f64 / to as f64;
     (0..to)
         .map(|index| {
             let (start, end) = (
-                index as f32 * step,
-                ((index + 1) as f32 * step).min(from as f32),
+                index as f64 * step,
+                ((index + 1) as f64 * step).min(from as f64),
             );
             let first = (start as usize).min(from - 1);
-            let last = ((end.ceil() as usize).max(first + 1) - 1).min(from - 1);
-            let (first_weight, last_weight) = ((first + 1) as f32 - start, end - last as f32);
-            let inner = last.saturating_sub(first + 1) as f32;
-            Span {
-                first,
-                last,
-                first_weight,
-                last_weight,
-                total: first_weight + inner + last_weight,
-            }
+            let last = (end.ceil() as usize).clamp(first + 1, from);
+            let covered =
+                |sample: usize| (end.min((sample + 1) as f64) - start.max(sample as f64)).max(0.0);
+            let weights = (first..last)
+                .map(|sample| (covered(sample) / (end - start)) as f32)
+                .collect();
+            Span { first, weights }
         })
         .collect()
 }

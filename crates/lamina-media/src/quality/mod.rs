@@ -124,7 +124,7 @@ impl Levels {
         let mut counts = vec![0; 256 * Self::PER_LEVEL as usize];
         let last = counts.len() - 1;
         for (value, weight) in values {
-            counts[((value * Self::PER_LEVEL).round() as usize).min(last)] += weight;
+            counts[((value * Self::PER_LEVEL + 0.5) as usize).min(last)] += weight;
         }
         let total = counts.iter().sum();
         Self { counts, total }

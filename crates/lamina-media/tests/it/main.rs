@@ -1,6 +1,9 @@
 //! Tests of the crate from outside.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot make its picture should stop there")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot make its picture should stop there"
+)]
 
 mod decoding;
 mod files;
