@@ -31,7 +31,7 @@ pub enum ResizeFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct InputSpec {
-    /// Side of the square, in pixels, 1 to 4096.
+    /// Side of the square, in pixels, at least 1.
     pub size: u32,
     /// How to get to the square.
     pub resize: ResizeMode,

@@ -45,7 +45,13 @@ pub fn inspect(bytes: &[u8], limits: &DecodeLimits) -> Result<Declared, Rejectio
     guarded(|| open(bytes, limits).map(|opened| opened.declared))
 }
 
-/// Decodes a picture whose shorter side need not exceed `min_side` pixels.
+/// Decodes a picture for uses that need no more than `min_side` pixels on its shorter side: the place to decode less than
+/// everything, as soon as that pays.
+///
+/// At present it decodes in full. Measured for a second, pure-Rust JPEG decoder that works at 1/2, 1/4 and 1/8: no gain
+/// at 640 x 480 (2.4 ms against 1.65 ms in full here, since reading the entropy-coded data is most of the work), 25 against
+/// 61 to 95 ms for 12 Mpixel at 1/4; but two decoders disagree about damaged files, and then the verdict would depend on
+/// who asks. A decoder in C with hand-written assembly gains at all sizes and needs build tools that a fresh machine lacks.
 ///
 /// # Errors
 /// Exactly those of [`decode`].
@@ -54,7 +60,8 @@ pub fn decode_at_least(
     limits: &DecodeLimits,
     min_side: u32,
 ) -> Result<Picture, Rejection> {
-    let _ = min_side;
+    // The guarantee holds for any side, so there is nothing to choose yet.
+    let _: u32 = min_side;
     decode(bytes, limits)
 }
 

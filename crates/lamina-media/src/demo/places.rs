@@ -75,7 +75,7 @@ impl Ground {
         match self {
             Self::Grass | Self::Road => (rgb(126, 186, 96), rgb(66, 132, 56)),
             Self::Sand => (rgb(238, 216, 158), rgb(210, 176, 108)),
-            Self::Snow => (rgb(244, 248, 252), rgb(206, 220, 236)),
+            Self::Snow => (rgb(192, 212, 238), rgb(158, 184, 222)),
             Self::Water => (rgb(110, 168, 214), rgb(32, 84, 150)),
         }
     }

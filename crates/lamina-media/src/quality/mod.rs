@@ -17,7 +17,7 @@ pub const MEASURES_VERSION: i32 = 1;
 const NORMAL_SIDE: u32 = 256;
 
 /// Below this sharpness a picture is called blurred.
-const BLUR_BELOW: f32 = 1.0;
+const BLUR_BELOW: f32 = 0.95;
 /// If even the light parts are below this luma, a picture is called dark.
 const DARK_BELOW: f32 = 0.3;
 /// If half of the picture is whiter than this, it is called bright.

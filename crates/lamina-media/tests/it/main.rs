@@ -6,6 +6,7 @@
 )]
 
 mod decoding;
+mod demo;
 mod files;
 mod hostile;
 mod inputs;
