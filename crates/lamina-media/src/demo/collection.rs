@@ -100,7 +100,7 @@ const COPIES: [(usize, Option<Variant>, Option<u8>); 10] = [
     (12, Some(Variant::Resized(0.6)), Some(85)),
 ];
 
-/// The demo dataset: 94 pictures, 320 to 640 pixels on the longer side, among them copies, blurred, dark and bright ones.
+/// The demo dataset: 94 pictures, 240 to 640 pixels on the longer side, among them copies, blurred, dark and bright ones.
 pub fn pictures() -> Vec<DemoPicture> {
     let mut all: Vec<DemoPicture> = Vec::new();
     let shapes = Shape::ALL
@@ -148,7 +148,8 @@ pub fn pictures() -> Vec<DemoPicture> {
             let scene = Scene::of_subject(
                 Subject::ALL[index % Subject::ALL.len()],
                 3000 + index as u64,
-            );
+            )
+            .by_day();
             all.push(DemoPicture::of(index, scene, Some(flaw), Some(variant), 90));
         }
     }
