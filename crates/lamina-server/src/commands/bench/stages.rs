@@ -12,7 +12,7 @@ use lamina_pipeline::stages::{Stage, StageTimes};
 use lamina_types::{DatasetId, Embedding, EntityType, Space};
 use serde::Serialize;
 
-use super::pictures::picture;
+use super::pictures::Pictures;
 use super::process_cpu;
 use crate::config::{DataOptions, InferenceOptions};
 use crate::engine;
@@ -41,8 +41,9 @@ pub async fn measure(
     let stages = StageTimes::default();
     let mut embedding_time = Duration::ZERO;
     let mut embeddings: Vec<Embedding> = Vec::with_capacity(count);
+    let pictures = Pictures::draw();
     for number in 0..count {
-        let bytes = picture(number)?;
+        let bytes = pictures.jpeg(number)?;
         std::hint::black_box(stages.run(Stage::Hash, || content_hash(&bytes)));
         let prepared = prepare(&bytes, &limits, &spec, &stages)
             .map_err(|rejection| anyhow::anyhow!("a generated picture was refused: {rejection}"))?;

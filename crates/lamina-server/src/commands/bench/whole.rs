@@ -8,7 +8,8 @@ use lamina_types::{DatasetStatus, ServeMode, SourceType};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{pictures, process_cpu};
+use super::pictures::Pictures;
+use super::process_cpu;
 use crate::config::{DataOptions, DatabaseOptions, IndexOptions, InferenceOptions, WorkerOptions};
 use crate::datasets::{self, NewImport};
 use crate::home::{Home, Stay};
@@ -39,7 +40,7 @@ pub async fn measure(inference: &InferenceOptions, count: usize) -> anyhow::Resu
     let place = tempfile::Builder::new().prefix("lamina-bench-").tempdir()?;
     let folder = place.path().join("pictures");
     let target = folder.clone();
-    tokio::task::spawn_blocking(move || pictures::write(&target, count)).await??;
+    tokio::task::spawn_blocking(move || Pictures::draw().write(&target, count)).await??;
     let data = DataOptions {
         data_dir: place.path().join("data"),
     };
