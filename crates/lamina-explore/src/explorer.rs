@@ -8,7 +8,7 @@ use lamina_inference::DualEncoder;
 use lamina_store::datasets::{Dataset, DatasetAccess};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, captions, media, spaces};
+use lamina_store::{BlobStore, annotations, captions, media, spaces};
 use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold, Space};
 
 use crate::anchors;
@@ -237,19 +237,17 @@ impl Explorer {
         .await
     }
 
-    /// What the dataset can be searched by.
+    /// What the dataset can be searched by. Loads nothing.
     ///
     /// # Errors
-    /// The database, the index.
+    /// The database.
     pub async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
-        let entities = EntityType::Images;
-        let Some(opened) = self.open(access.dataset(), entities).await? else {
-            return Ok(Abilities::default());
-        };
-        let encoder = self.0.encoders.of(&opened.space.key);
+        let (pool, id, entities) = (&self.0.pool, access.id(), EntityType::Images);
+        let space = spaces::find(pool, id, entities, Space::Index).await?;
+        let encoder = space.and_then(|space| self.0.encoders.of(&space.key));
         Ok(Abilities {
-            labels: !opened.snapshot.columns().labels.is_empty(),
-            captions: captions::exist(&self.0.pool, access.id(), entities).await?,
+            labels: annotations::labels_exist(pool, id).await?,
+            captions: captions::exist(pool, id, entities).await?,
             meaning: encoder.is_some_and(DualEncoder::has_text),
         })
     }

@@ -44,12 +44,7 @@ enum Token {
 
 /// Reads a search; one without any word finds nothing.
 pub(crate) fn parse(text: &str) -> Result<WordQuery, WordsError> {
-    if text.len() > MAX_BYTES {
-        return Err(WordsError::TooLong);
-    }
-    if text.contains('\0') {
-        return Err(WordsError::Nul);
-    }
+    check(text)?;
     let mut parser = Parser {
         tokens: tokens(text).into_iter().peekable(),
         leaves: 0,
@@ -63,6 +58,17 @@ pub(crate) fn parse(text: &str) -> Result<WordQuery, WordsError> {
         }
     }
     Ok(joined(found, WordQuery::All).unwrap_or_else(|| WordQuery::Any(Vec::new())))
+}
+
+/// Whether a text can be searched for at all.
+pub(crate) fn check(text: &str) -> Result<(), WordsError> {
+    if text.len() > MAX_BYTES {
+        return Err(WordsError::TooLong);
+    }
+    if text.contains('\0') {
+        return Err(WordsError::Nul);
+    }
+    Ok(())
 }
 
 fn tokens(text: &str) -> Vec<Token> {

@@ -112,8 +112,7 @@ pub async fn exist(
     dataset: DatasetId,
     entity: EntityType,
 ) -> Result<bool, StoreError> {
-    let sql =
-        "select exists (select from captions where dataset_id = $1 and entity_type = $2 limit 1)";
+    let sql = "select exists (select from captions where dataset_id = $1 and entity_type = $2)";
     Ok(sqlx::query_scalar(sql)
         .bind(dataset.as_uuid())
         .bind(entity.as_str())

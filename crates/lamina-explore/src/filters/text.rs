@@ -38,12 +38,16 @@ pub enum Text {
 
 impl Text {
     /// The `caption` parameter: the meaning of a text.
-    pub const fn caption(text: String, threshold: Option<f32>) -> Self {
-        Self::Meaning {
+    ///
+    /// # Errors
+    /// Too long.
+    pub fn caption(text: String, threshold: Option<f32>) -> Result<Self, TextError> {
+        words::check(&text)?;
+        Ok(Self::Meaning {
             text,
             threshold,
             default_distance: CAPTION_DISTANCE,
-        }
+        })
     }
 
     /// A search for words, in the syntax of the contract.

@@ -23,14 +23,14 @@ impl<'a> Element<'a> {
         body: &'a Value,
         place: String,
     ) -> Result<Self, VqlError> {
-        match body {
-            Value::Object(members) => Ok(Self {
-                reader,
-                members,
-                place,
-            }),
-            _ => Err(VqlError::new(place, "dict_type", "should be an object")),
-        }
+        let Value::Object(members) = body else {
+            return Err(VqlError::new(place, "dict_type", "should be an object"));
+        };
+        Ok(Self {
+            reader,
+            members,
+            place,
+        })
     }
 
     /// An error about a member.
@@ -146,9 +146,10 @@ impl<'a> Element<'a> {
 
     /// A list of strings, or one string; not empty.
     pub(crate) fn strings(&mut self, member: &str) -> Result<Vec<String>, VqlError> {
-        let list = match self.required(member)? {
-            Value::Array(list) => list.as_slice(),
-            single => std::slice::from_ref(single),
+        let value = self.required(member)?;
+        let list = match value.as_array() {
+            Some(list) => list.as_slice(),
+            None => std::slice::from_ref(value),
         };
         self.reader.values += list.len();
         if self.reader.values > MAX_VALUES {
