@@ -1,28 +1,31 @@
 //! The reading side as its callers see it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lamina_index::{Hit, StopFlag};
+use lamina_index::StopFlag;
+use lamina_inference::DualEncoder;
 use lamina_store::datasets::{Dataset, DatasetAccess};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, annotations, media, spaces};
-use lamina_types::{
-    AnchorId, ClusterId, DEFAULT_ANCHOR_DISTANCE, EntityType, MediaId, SimilarityThreshold, Space,
-    cluster_id,
-};
-use roaring::RoaringBitmap;
+use lamina_store::{BlobStore, annotations, captions, media, spaces};
+use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold, Space};
 
 use crate::anchors;
 use crate::cache::SnapshotCache;
+use crate::columns::Columns;
+use crate::context::Context;
 use crate::encoders::{Encoders, index_settings};
+use crate::filters::{Filter, Similarity};
 use crate::generations::Shelf;
+use crate::grouping::Grouping;
 use crate::hydrate;
-use crate::members::{Member, RankedCluster, rank_by_distance};
+use crate::matching::{Node, evaluate};
+use crate::members::{Member, RankedCluster};
 use crate::plan::{ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
-use crate::view::{ClusterView, ExploreMetadata, ExplorePage, MediaView};
+use crate::texts::TextVectors;
+use crate::threshold_sense::ThresholdSense;
+use crate::view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, MediaView};
 use crate::{DatasetSnapshot, ExploreError};
 
 /// What an operator decides about reading.
@@ -32,6 +35,8 @@ pub struct ExplorerOptions {
     pub snapshot_bytes: usize,
     /// Vectors up to which a dataset is searched exactly.
     pub exact_limit: usize,
+    /// What a caller's distance threshold means.
+    pub threshold_sense: ThresholdSense,
 }
 
 /// Answers explore requests. A cheap handle.
@@ -45,6 +50,7 @@ struct Inner {
     encoders: Encoders,
     options: ExplorerOptions,
     snapshots: SnapshotCache<DatasetSnapshot>,
+    texts: TextVectors,
     stop: StopFlag,
 }
 
@@ -69,6 +75,7 @@ impl Explorer {
             encoders,
             options,
             snapshots,
+            texts: TextVectors::default(),
             stop: StopFlag::new(),
         }))
     }
@@ -100,19 +107,15 @@ impl Explorer {
         let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
             return Ok(ExplorePage::default());
         };
-        let snapshot = &opened.snapshot;
         let first = plan.page_number as usize * PAGE_SIZE;
-        let (page, total) = match self.hits(access, plan, &opened).await? {
-            Some(hits) => {
-                let clusters = rank_by_distance(&hits, snapshot.cluster_of(plan.threshold));
-                let total = clusters.len();
-                (
-                    clusters.into_iter().skip(first).take(PAGE_SIZE).collect(),
-                    total,
-                )
-            }
-            None => browse(snapshot, plan.threshold, first),
-        };
+        let nodes = self.resolve(access, plan, &opened).await?;
+        let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
+        let (page, total) = tokio::task::spawn_blocking(move || {
+            let matched = evaluate(nodes, &snapshot)?;
+            Ok::<_, ExploreError>(grouping.page(&matched, &snapshot, first))
+        })
+        .await??;
+        let snapshot = &opened.snapshot;
         let clusters = self.cluster_views(access, plan, snapshot, page).await?;
         Ok(ExplorePage {
             clusters,
@@ -134,29 +137,17 @@ impl Explorer {
             return Ok(None);
         };
         let snapshot = &opened.snapshot;
-        let Some((level, first_ordinal)) = find_cluster(access, plan.entity_type, snapshot, id)
-        else {
+        let found = find_cluster(access, plan, snapshot, id);
+        let Some((grouping, first_ordinal)) = found else {
             return Ok(None);
         };
-        let cluster_of = snapshot.cluster_of(level);
-        let is_member = |ordinal: u32| cluster_of.get(ordinal as usize) == Some(&first_ordinal);
-        let members: Vec<Member> = match self.hits(access, plan, &opened).await? {
-            Some(hits) => hits
-                .iter()
-                .filter(|hit| is_member(hit.ordinal))
-                .map(|hit| Member {
-                    ordinal: hit.ordinal,
-                    distance: Some(hit.distance),
-                })
-                .collect(),
-            None => (0..snapshot.len() as u32)
-                .filter(|ordinal| is_member(*ordinal))
-                .map(|ordinal| Member {
-                    ordinal,
-                    distance: None,
-                })
-                .collect(),
-        };
+        let nodes = self.resolve(access, plan, &opened).await?;
+        let shared = Arc::clone(snapshot);
+        let members = tokio::task::spawn_blocking(move || {
+            let matched = evaluate(nodes, &shared)?;
+            Ok::<_, ExploreError>(grouping.members(&matched, &shared, first_ordinal))
+        })
+        .await??;
         let first = plan.page_number as usize * PAGE_SIZE;
         let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
         Ok(Some(
@@ -246,37 +237,47 @@ impl Explorer {
         .await
     }
 
-    /// What matches the plan's searches, best first; `None` when nothing was searched for.
-    async fn hits(
+    /// What the dataset can be searched by. Loads nothing.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
+        let (pool, id, entities) = (&self.0.pool, access.id(), EntityType::Images);
+        let space = spaces::find(pool, id, entities, Space::Index).await?;
+        let encoder = space.and_then(|space| self.0.encoders.of(&space.key));
+        Ok(Abilities {
+            labels: annotations::labels_exist(pool, id).await?,
+            captions: captions::exist(pool, id, entities).await?,
+            meaning: encoder.is_some_and(DualEncoder::has_text),
+        })
+    }
+
+    /// The plan's filters, the anchor first, after everything that needs waiting.
+    async fn resolve(
         &self,
         access: &DatasetAccess,
         plan: &ExplorePlan,
         opened: &Opened,
-    ) -> Result<Option<Vec<Hit>>, ExploreError> {
-        let Some(anchor) = &plan.anchor else {
-            return Ok(None);
+    ) -> Result<Vec<Node>, ExploreError> {
+        let context = Context {
+            pool: &self.0.pool,
+            dataset: access.id(),
+            space: &opened.space,
+            snapshot: &opened.snapshot,
+            encoders: &self.0.encoders,
+            texts: &self.0.texts,
+            sense: self.0.options.threshold_sense,
         };
-        let query = anchors::resolve(
-            &self.0.pool,
-            access.id(),
-            &opened.space,
-            &opened.snapshot,
+        let anchor = plan.anchor.map(|anchor| Similarity {
             anchor,
-        )
-        .await?;
-        let own_bound = self
-            .0
-            .encoders
-            .of(&opened.space.key)
-            .map(|encoder| encoder.manifest().index.anchor_distance);
-        let bound = anchor
-            .max_distance
-            .or(own_bound)
-            .unwrap_or(DEFAULT_ANCHOR_DISTANCE);
-        let snapshot = Arc::clone(&opened.snapshot);
-        Ok(Some(
-            tokio::task::spawn_blocking(move || snapshot.within(&query, bound)).await??,
-        ))
+            threshold: None,
+        });
+        let anchor = anchor.map(Filter::from);
+        let mut nodes = Vec::with_capacity(plan.filters.len() + 1);
+        for filter in anchor.iter().chain(&plan.filters) {
+            nodes.push(filter.resolve(&context).await?);
+        }
+        Ok(nodes)
     }
 
     /// The dataset's snapshot; `None` while it has nothing to show for these entities.
@@ -320,11 +321,8 @@ impl Explorer {
             settings,
         };
         let generation = shelf.take(dataset.id, space).await?;
-        let mut labels: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
-        for (ordinal, label) in annotations::label_column(&inner.pool, dataset.id).await? {
-            labels.entry(label).or_default().insert(ordinal);
-        }
-        let snapshot = DatasetSnapshot::new(generation, labels);
+        let columns = Columns::load(&inner.pool, dataset.id, generation.vectors.len()).await?;
+        let snapshot = DatasetSnapshot::new(generation, columns);
         if let Some(job) = snapshot.graph_job(settings, inner.stop.clone()) {
             tokio::task::spawn_blocking(job);
         }
@@ -358,43 +356,29 @@ impl Explorer {
     }
 }
 
-/// A page of browsing: the clusters from place `first` on, and how many there are.
-fn browse(
-    snapshot: &DatasetSnapshot,
-    threshold: SimilarityThreshold,
-    first: usize,
-) -> (Vec<RankedCluster>, usize) {
-    let clusters = snapshot.clusters(threshold);
-    let page = (first..clusters.len().min(first.saturating_add(PAGE_SIZE)))
-        .filter_map(|place| clusters.get(place))
-        .map(|(first_ordinal, members)| RankedCluster {
-            first_ordinal,
-            members: members
-                .iter()
-                .map(|&ordinal| Member {
-                    ordinal,
-                    distance: None,
-                })
-                .collect(),
-        })
-        .collect();
-    (page, clusters.len())
-}
-
-/// The level and lowest ordinal behind a cluster id.
+/// The grouping and lowest ordinal behind a cluster id.
 fn find_cluster(
     access: &DatasetAccess,
-    entity_type: EntityType,
+    plan: &ExplorePlan,
     snapshot: &DatasetSnapshot,
     id: ClusterId,
-) -> Option<(SimilarityThreshold, u32)> {
+) -> Option<(Grouping, u32)> {
+    let names = |grouping: Grouping, first| grouping.id(access.id(), plan.entity_type, first) == id;
+    if let grouping @ Grouping::Duplicates(_) = Grouping::of(plan) {
+        let groups = grouping.group_of(snapshot);
+        return (0..)
+            .zip(groups.iter())
+            .filter(|(ordinal, first)| ordinal == *first)
+            .find(|(first, _)| names(grouping, *first))
+            .map(|(first, _)| (grouping, first));
+    }
     SimilarityThreshold::all().find_map(|level| {
-        let clusters = snapshot.clusters(level);
+        let (clusters, grouping) = (snapshot.clusters(level), Grouping::Level(level));
         (0..clusters.len())
             .filter_map(|place| clusters.get(place))
             .map(|(first, _)| first)
-            .find(|&first| cluster_id(access.id(), entity_type, level, first) == id)
-            .map(|first| (level, first))
+            .find(|&first| names(grouping, first))
+            .map(|first| (grouping, first))
     })
 }
 
@@ -414,12 +398,7 @@ fn cluster_view(
     user_tags.dedup();
     let is_images = plan.entity_type == EntityType::Images;
     ClusterView {
-        cluster_id: cluster_id(
-            access.id(),
-            plan.entity_type,
-            plan.threshold,
-            cluster.first_ordinal,
-        ),
+        cluster_id: Grouping::of(plan).id(access.id(), plan.entity_type, cluster.first_ordinal),
         n_images: if is_images { members } else { 0 },
         n_objects: if is_images { 0 } else { members },
         n_frames: 0,

@@ -14,7 +14,7 @@ use crate::members::Member;
 use crate::view::MediaView;
 
 /// Confidence from which on an issue is shown.
-const SHOWN_CONFIDENCE: f32 = 0.5;
+pub(crate) const SHOWN_CONFIDENCE: f32 = 0.5;
 
 /// Fills the views of `members`, in their order. A member whose row is gone (a deletion under way) is left out.
 ///

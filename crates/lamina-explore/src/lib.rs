@@ -10,20 +10,35 @@
 
 mod anchors;
 mod cache;
+mod columns;
+mod context;
 mod encoders;
 mod error;
 mod explorer;
+mod filters;
 pub mod generations;
+mod grouping;
 mod hydrate;
+mod matching;
 mod members;
 mod plan;
 mod snapshot;
+mod texts;
+mod threshold_sense;
 mod view;
+pub mod vql;
+mod words;
 
+pub use columns::Columns;
 pub use encoders::{Encoders, index_settings};
 pub use error::ExploreError;
 pub use explorer::{Explorer, ExplorerOptions};
+pub use filters::{
+    Duplicates, Filter, Issues, Labels, Leaf, ScoreKind, SetTest, Similarity, Tags, Text,
+    TextError, Uniqueness,
+};
 pub use members::Member;
 pub use plan::{AnchorKind, AnchorQuery, ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
 pub use snapshot::DatasetSnapshot;
-pub use view::{ClusterView, ExploreMetadata, ExplorePage, MediaView};
+pub use threshold_sense::ThresholdSense;
+pub use view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, MediaView};

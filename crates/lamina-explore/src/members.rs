@@ -1,8 +1,10 @@
 //! From matching members to ranked clusters. Pure: ordinals and distances in, ordinals and distances out.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use lamina_index::Hit;
+use roaring::RoaringBitmap;
 
 /// The members of one cluster that match a request, best first.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +63,32 @@ pub fn rank_by_distance(hits: &[Hit], cluster_of: &[u32]) -> Vec<RankedCluster> 
     clusters
 }
 
+/// Groups `members` by the cluster each belongs to and ranks the clusters by how many of their members match, the largest
+/// first; ties by the cluster's lowest ordinal.
+pub fn rank_by_size(members: &RoaringBitmap, cluster_of: &[u32]) -> Vec<RankedCluster> {
+    let mut place: HashMap<u32, usize> = HashMap::new();
+    let mut clusters: Vec<RankedCluster> = Vec::new();
+    for ordinal in members {
+        let Some(&first_ordinal) = cluster_of.get(ordinal as usize) else {
+            continue;
+        };
+        let slot = *place.entry(first_ordinal).or_insert(clusters.len());
+        let member = Member {
+            ordinal,
+            distance: None,
+        };
+        match clusters.get_mut(slot) {
+            Some(cluster) => cluster.members.push(member),
+            None => clusters.push(RankedCluster {
+                first_ordinal,
+                members: vec![member],
+            }),
+        }
+    }
+    clusters.sort_by_key(|cluster| (Reverse(cluster.members.len()), cluster.first_ordinal));
+    clusters
+}
+
 /// Every cluster of one level with its members, the largest first: what browsing shows.
 ///
 /// Kept flat, because a million media make half a million small clusters.
@@ -83,7 +111,7 @@ impl LevelClusters {
         let mut firsts: Vec<u32> = (0..cluster_of.len() as u32)
             .filter(|&i| sizes[i as usize] > 0)
             .collect();
-        firsts.sort_by_key(|&first| (std::cmp::Reverse(sizes[first as usize]), first));
+        firsts.sort_by_key(|&first| (Reverse(sizes[first as usize]), first));
         let mut starts = Vec::with_capacity(firsts.len() + 1);
         let mut cursor = vec![0_u32; cluster_of.len()];
         let mut total = 0;
@@ -151,6 +179,18 @@ mod tests {
                 distance: Some(0.1)
             }]
         );
+    }
+
+    #[test]
+    fn matching_members_rank_their_clusters_by_number() {
+        let cluster_of = [0, 1, 0, 1, 4, 1];
+        let ranked = rank_by_size(&[0, 1, 3, 4].into(), &cluster_of);
+        let sizes: Vec<(u32, usize)> = ranked
+            .iter()
+            .map(|cluster| (cluster.first_ordinal, cluster.members.len()))
+            .collect();
+        assert_eq!(sizes, [(1, 2), (0, 1), (4, 1)]);
+        assert!(rank_by_size(&RoaringBitmap::new(), &cluster_of).is_empty());
     }
 
     #[test]

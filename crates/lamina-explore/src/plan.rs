@@ -3,6 +3,8 @@
 use lamina_types::{EntityType, SimilarityThreshold};
 use uuid::Uuid;
 
+use crate::filters::{Filter, Leaf, ScoreKind, score_of};
+
 /// Clusters on one page of explore, and members on one page of a cluster (contract 1.4).
 pub const PAGE_SIZE: usize = 100;
 
@@ -20,6 +22,8 @@ pub struct ExplorePlan {
     pub page_number: u32,
     /// Only members near this picture, best first.
     pub anchor: Option<AnchorQuery>,
+    /// Only members that pass all of these.
+    pub filters: Vec<Filter>,
 }
 
 impl ExplorePlan {
@@ -34,7 +38,32 @@ impl ExplorePlan {
             threshold,
             page_number,
             anchor: None,
+            filters: Vec::new(),
         }
+    }
+
+    /// What the scores of the answer measure; `None` when nothing is ranked.
+    pub fn score_kind(&self) -> Option<ScoreKind> {
+        match self.anchor {
+            Some(_) => Some(ScoreKind::CosineDistance),
+            None => score_of(self.filters.iter()),
+        }
+    }
+
+    /// The similarity at which groups of near-copies are the clusters of the answer; the highest when several are asked for.
+    pub(crate) fn duplicate_similarity(&self) -> Option<f32> {
+        let required = self.filters.iter().flat_map(Filter::required);
+        required
+            .filter_map(|leaf| match leaf {
+                Leaf::Duplicates(duplicates) => Some(duplicates.similarity),
+                Leaf::Text(_)
+                | Leaf::Labels(_)
+                | Leaf::Tags(_)
+                | Leaf::Issues(_)
+                | Leaf::Uniqueness(_)
+                | Leaf::Similarity(_) => None,
+            })
+            .max_by(f32::total_cmp)
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use lamina_index::{ExactIndex, Generation, Hit, HnswIndex, IndexSettings, StopFlag, VectorIndex};
-use lamina_types::{LEVELS, SimilarityThreshold};
+use lamina_types::{IssueType, LEVELS, SimilarityThreshold};
 use roaring::RoaringBitmap;
 
 use crate::cache::Weighed;
+use crate::columns::Columns;
 use crate::members::LevelClusters;
 use crate::{ExploreError, Member};
 
@@ -19,12 +20,12 @@ pub struct DatasetSnapshot {
     /// The graph of a large dataset; searches are exact until it stands.
     graph: Arc<OnceLock<HnswIndex>>,
     levels: [OnceLock<LevelClusters>; LEVELS],
-    labels: BTreeMap<String, RoaringBitmap>,
+    columns: Columns,
 }
 
 impl DatasetSnapshot {
     /// Puts a snapshot together. Above the exact limit the graph is built in the background, on the caller's threads.
-    pub fn new(generation: Generation, labels: BTreeMap<String, RoaringBitmap>) -> Self {
+    pub fn new(generation: Generation, columns: Columns) -> Self {
         let generation = Arc::new(generation);
         let exact = ExactIndex::new(Arc::clone(&generation.vectors));
         Self {
@@ -32,7 +33,7 @@ impl DatasetSnapshot {
             exact,
             graph: Arc::default(),
             levels: Default::default(),
-            labels,
+            columns,
         }
     }
 
@@ -74,17 +75,52 @@ impl DatasetSnapshot {
         &self.generation
     }
 
-    /// All members within `max_distance` of `query`, ascending by distance, then ordinal.
+    /// Labels, tags and measures.
+    pub const fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Every ordinal.
+    pub fn everything(&self) -> RoaringBitmap {
+        self.those(|_| true)
+    }
+
+    /// The ordinals that pass a test.
+    pub fn those(&self, test: impl Fn(u32) -> bool) -> RoaringBitmap {
+        (0..self.len() as u32)
+            .filter(|ordinal| test(*ordinal))
+            .collect()
+    }
+
+    /// How sure it is that an item has an issue, 0 to 1; 0 for issues that are not computed.
+    pub fn issue_confidence(&self, issue: IssueType, ordinal: u32) -> f32 {
+        let column = match issue {
+            IssueType::Outliers => &self.generation.outlier_confidence,
+            IssueType::Duplicates => &self.generation.duplicate_confidence,
+            IssueType::Blur => &self.columns.blur,
+            IssueType::Dark => &self.columns.dark,
+            IssueType::Bright => &self.columns.bright,
+            IssueType::Mislabels | IssueType::LabelOutlier => return 0.0,
+        };
+        column.get(ordinal as usize).copied().unwrap_or(0.0)
+    }
+
+    /// All members within `max_distance` of `query`, of those in `allowed` if given, ascending by distance, then ordinal.
     ///
     /// # Errors
     /// A query of another dimension.
-    pub fn within(&self, query: &[f32], max_distance: f32) -> Result<Vec<Hit>, ExploreError> {
+    pub fn within(
+        &self,
+        query: &[f32],
+        max_distance: f32,
+        allowed: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Hit>, ExploreError> {
         let stop = StopFlag::new();
         let index: &dyn VectorIndex = match self.graph.get() {
             Some(graph) => graph,
             None => &self.exact,
         };
-        Ok(index.range_search(query, max_distance, None, &stop)?)
+        Ok(index.range_search(query, max_distance, allowed, &stop)?)
     }
 
     /// Lowest member ordinal of each item's cluster.
@@ -103,11 +139,12 @@ impl DatasetSnapshot {
 
     /// How many of `members` carry each label.
     pub fn label_counts(&self, members: &[Member]) -> BTreeMap<String, u64> {
-        if self.labels.is_empty() {
+        if self.columns.labels.is_empty() {
             return BTreeMap::new();
         }
         let wanted: RoaringBitmap = members.iter().map(|member| member.ordinal).collect();
-        self.labels
+        self.columns
+            .labels
             .iter()
             .map(|(name, ordinals)| (name.clone(), ordinals.intersection_len(&wanted)))
             .filter(|(_, count)| *count > 0)
@@ -116,7 +153,8 @@ impl DatasetSnapshot {
 
     /// Every label with the number of items that carry it.
     pub fn label_totals(&self) -> Vec<(String, u64)> {
-        self.labels
+        self.columns
+            .labels
             .iter()
             .map(|(name, ordinals)| (name.clone(), ordinals.len()))
             .collect()
@@ -131,12 +169,7 @@ impl Weighed for DatasetSnapshot {
             .filter_map(OnceLock::get)
             .map(LevelClusters::bytes_in_memory)
             .sum();
-        let labels: usize = self
-            .labels
-            .values()
-            .map(RoaringBitmap::serialized_size)
-            .sum();
         let graph = self.graph.get().map_or(0, HnswIndex::bytes_in_memory);
-        self.generation.bytes_in_memory() + levels + labels + graph
+        self.generation.bytes_in_memory() + levels + self.columns.bytes_in_memory() + graph
     }
 }

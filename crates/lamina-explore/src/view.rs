@@ -83,3 +83,14 @@ pub struct ExploreMetadata {
     /// Labels with the number of media that carry them, by name.
     pub labels: Vec<(String, u64)>,
 }
+
+/// What a dataset can be searched by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Some of its pictures carry labels.
+    pub labels: bool,
+    /// Some of its pictures have captions.
+    pub captions: bool,
+    /// Its pictures can be compared with texts.
+    pub meaning: bool,
+}

@@ -5,20 +5,10 @@ use lamina_types::{EntityType, SimilarityThreshold};
 use uuid::Uuid;
 
 use crate::extract::{Fields, FromFields};
+use crate::filter_query::FilterQuery;
 
 /// Largest page number: far beyond any dataset, and safe to multiply.
 const MAX_PAGE: i64 = 1_000_000;
-
-/// Filters of the contract that this version does not have. A client that asks for one must not get unfiltered content.
-const UNSUPPORTED: [&str; 7] = [
-    "caption",
-    "image_caption",
-    "vql",
-    "labels",
-    "tags",
-    "duplicate_threshold",
-    "caption_only_filter",
-];
 
 /// What the clusters of an answer are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +48,8 @@ pub(crate) struct ExploreQuery {
         reason = "parsed so that a wrong value is refused, and described in the interface"
     )]
     allow_deleted: Option<bool>,
+    #[param(ignore)]
+    filters: FilterQuery,
 }
 
 impl FromFields for ExploreQuery {
@@ -67,7 +59,7 @@ impl FromFields for ExploreQuery {
             ("OBJECTS", Entities::Known(EntityType::Objects)),
             ("VIDEOS", Entities::Videos),
         ];
-        let query = Self {
+        Self {
             entity_type: fields
                 .word("entity_type", &entities)
                 .unwrap_or(Entities::Known(EntityType::Images)),
@@ -83,19 +75,8 @@ impl FromFields for ExploreQuery {
             anchor_type: anchor_kind(fields),
             verbose: fields.boolean("verbose"),
             allow_deleted: fields.boolean("allow_deleted"),
-        };
-        // Without a caption it bounds nothing, but a wrong one is still wrong.
-        fields.float("textual_similarity_threshold", 0.0..=2.0);
-        for name in UNSUPPORTED {
-            if fields.raw(name).is_some_and(|value| !is_no_filter(value)) {
-                fields.wrong(
-                    name,
-                    "not_supported",
-                    &format!("{name} is not supported by this version yet"),
-                );
-            }
+            filters: FilterQuery::from_fields(fields),
         }
-        query
     }
 }
 
@@ -107,16 +88,6 @@ fn anchor_kind(fields: &mut Fields) -> Option<AnchorKind> {
         "anchor_type",
         &[("UPLOAD", AnchorKind::Upload), ("MEDIA", AnchorKind::Media)],
     )
-}
-
-/// An empty text and an empty list filter nothing.
-fn is_no_filter(value: &str) -> bool {
-    let value = value.trim();
-    value.is_empty()
-        || value
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .is_some_and(|list| list.trim().is_empty())
 }
 
 impl ExploreQuery {
@@ -141,6 +112,7 @@ impl ExploreQuery {
             threshold: self.threshold,
             page_number: self.page_number,
             anchor,
+            filters: self.filters.filters(),
         }
     }
 }
@@ -204,14 +176,5 @@ mod tests {
         let wrong = "entity_type=images&threshold=5&page_number=-1&anchor_media_id=7&anchor_type=X&verbose=maybe&textual_similarity_threshold=3";
         assert_eq!(read(wrong).unwrap_err().len(), 7);
         assert_eq!(read("page_number=1000001").unwrap_err().len(), 1);
-    }
-
-    #[test]
-    fn filters_of_later_versions_are_refused_not_ignored() {
-        for name in UNSUPPORTED {
-            let errors = read(&format!("{name}=%5B%22a%22%5D")).unwrap_err();
-            assert_eq!(errors.len(), 1, "{name}");
-            assert!(errors[0].starts_with("not_supported"), "{errors:?}");
-        }
     }
 }

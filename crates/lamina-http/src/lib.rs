@@ -17,6 +17,7 @@ mod error;
 mod explore_query;
 mod extract;
 mod files;
+mod filter_query;
 mod ingest;
 mod links;
 mod metrics_page;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use lamina_explore::{
-    ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
+    Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
 };
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold};
@@ -40,6 +40,12 @@ pub trait ReadSide: Send + Sync {
         threshold: SimilarityThreshold,
         entity_type: EntityType,
     ) -> Result<ExploreMetadata, ExploreError>;
+
+    /// What the dataset can be searched by; by default nothing.
+    async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
+        let _ = access;
+        Ok(Abilities::default())
+    }
 
     /// Keeps a picture to be searched for.
     async fn add_anchor(
@@ -85,6 +91,10 @@ impl ReadSide for Explorer {
         entity_type: EntityType,
     ) -> Result<ExploreMetadata, ExploreError> {
         Explorer::metadata(self, access, threshold, entity_type).await
+    }
+
+    async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
+        Explorer::abilities(self, access).await
     }
 
     async fn add_anchor(

@@ -1,12 +1,11 @@
 //! Pages of the read side as answers: links signed, nullability as the contract has it.
 
 use lamina_api::{
-    COSINE_DISTANCE, ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, Preview,
-    TagInfo,
+    ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, Preview, TagInfo,
 };
-use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView};
+use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView, ScoreKind};
 use lamina_store::datasets::Dataset;
-use lamina_types::{DatasetId, EntityType, MediaId, TagId};
+use lamina_types::{DatasetId, EntityType, MediaId, SimilarityThreshold, TagId};
 
 use crate::links::{LinkMaker, LinkTarget, Variant};
 
@@ -68,7 +67,7 @@ fn cluster_info(cluster: ClusterView, plan: &ExplorePlan, linker: &Linker) -> Cl
         size_display_value: display_size(cluster.size_bytes),
         similarity_threshold: plan.threshold,
         relevance_score: cluster.relevance_score,
-        relevance_score_type: score_type(cluster.relevance_score),
+        relevance_score_type: score_type(cluster.relevance_score, plan),
         formed_by: "SIMILARITY".to_owned(),
         captions: some_if_any(cluster.captions),
         labels: (!cluster.labels.is_empty()).then_some(cluster.labels),
@@ -82,13 +81,13 @@ fn cluster_info(cluster: ClusterView, plan: &ExplorePlan, linker: &Linker) -> Cl
         previews: cluster
             .previews
             .into_iter()
-            .map(|media| preview(media, linker))
+            .map(|media| preview(media, plan, linker))
             .collect(),
     }
 }
 
 /// One member of a cluster.
-pub(crate) fn preview(media: MediaView, linker: &Linker) -> Preview {
+pub(crate) fn preview(media: MediaView, plan: &ExplorePlan, linker: &Linker) -> Preview {
     Preview {
         kind: kind_of(media.entity_type).to_owned(),
         media_id: media.media_id,
@@ -107,7 +106,7 @@ pub(crate) fn preview(media: MediaView, linker: &Linker) -> Preview {
         width: media.width,
         height: media.height,
         relevance_score: media.relevance_score,
-        relevance_score_type: score_type(media.relevance_score),
+        relevance_score_type: score_type(media.relevance_score, plan),
     }
 }
 
@@ -119,7 +118,8 @@ pub(crate) fn image_info(media: MediaView, dataset: DatasetId, linker: &Linker) 
         .map(|(issue, confidence)| ImageIssue::new(*issue, *confidence))
         .collect();
     let uniqueness_score = media.uniqueness;
-    let shown = preview(media, linker);
+    let alone = ExplorePlan::browse(media.entity_type, SimilarityThreshold::FINEST, 0);
+    let shown = preview(media, &alone, linker);
     ImageInfo {
         kind: shown.kind,
         dataset_id: dataset.as_uuid(),
@@ -150,8 +150,10 @@ const fn kind_of(entity: EntityType) -> &'static str {
     }
 }
 
-fn score_type(score: Option<f32>) -> Option<String> {
-    score.map(|_| COSINE_DISTANCE.to_owned())
+/// What a score measures; null exactly when the score is.
+fn score_type(score: Option<f32>, plan: &ExplorePlan) -> Option<String> {
+    let kind = plan.score_kind().unwrap_or(ScoreKind::CosineDistance);
+    score.map(|_| kind.as_str().to_owned())
 }
 
 fn some_if_any<T>(list: Vec<T>) -> Option<Vec<T>> {

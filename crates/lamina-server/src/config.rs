@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use lamina_explore::ThresholdSense;
 use lamina_index::DEFAULT_EXACT_LIMIT;
 
 /// Life of a claimed chunk without a sign of life, in seconds.
@@ -126,6 +127,15 @@ pub struct HttpOptions {
         default_value_t = 1024
     )]
     pub max_connections: usize,
+
+    /// What thresholds of text and picture searches mean: `distance` (greatest distance found) or `similarity` (least similarity)
+    #[arg(
+        long,
+        env = "LAMINA_THRESHOLD_SENSE",
+        value_name = "SENSE",
+        default_value = "distance"
+    )]
+    pub threshold_sense: ThresholdSense,
 }
 
 /// Models and the device they run on.

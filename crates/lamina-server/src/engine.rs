@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lamina_explore::{Encoders, Explorer, ExplorerOptions};
+use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
 use lamina_inference::{DeviceChoice, DualEncoder, EncoderConfig, Runtime, find_runtime};
 use lamina_jobs::{Runner, RunnerConfig};
 use lamina_pipeline::{Workshop, WorkshopOptions, handlers};
@@ -60,10 +60,16 @@ pub async fn start_encoders(
 }
 
 /// The reading side.
-pub fn explorer(home: &Home, encoders: &Encoders, index: &IndexOptions) -> Explorer {
+pub fn explorer(
+    home: &Home,
+    encoders: &Encoders,
+    index: &IndexOptions,
+    threshold_sense: ThresholdSense,
+) -> Explorer {
     let options = ExplorerOptions {
         snapshot_bytes: index.snapshot_bytes,
         exact_limit: index.exact_limit,
+        threshold_sense,
     };
     Explorer::new(
         home.pool.clone(),

@@ -152,6 +152,18 @@ pub async fn labels_of(
     Ok(found)
 }
 
+/// Whether any picture of the dataset carries a label.
+///
+/// # Errors
+/// The database.
+pub async fn labels_exist(ex: impl PgExecutor<'_>, dataset: DatasetId) -> Result<bool, StoreError> {
+    let sql = "select exists (select from labels where dataset_id = $1)";
+    Ok(sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .fetch_one(ex)
+        .await?)
+}
+
 /// Every `(ordinal, label)` of a dataset by label and ordinal, for the snapshot's bitmaps.
 ///
 /// # Errors

@@ -11,6 +11,7 @@
 pub mod anchors;
 pub mod annotations;
 mod blob;
+pub mod captions;
 mod columns;
 pub mod contents;
 mod database;

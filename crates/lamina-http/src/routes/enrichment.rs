@@ -11,7 +11,14 @@ use crate::ApiError;
 use crate::extract::OpenDataset;
 use crate::state::AppState;
 
-/// Models applied to a dataset; none for one that was never enriched.
+/// What clients look for before they search pictures by text, and the model id they expect there. Here it stands for
+/// whichever package made the dataset's vectors, if that reads text.
+const PICTURE_TEXT_MODEL: (&str, &str) = (
+    "MULTIMODEL_IMAGE_ENCODING",
+    "DFN5B-CLIP-ViT-H-14-384-images",
+);
+
+/// Models applied to a dataset; for one that was never enriched only the one that compares its pictures with texts.
 #[utoipa::path(get, path = "/enrichment/{dataset_id}/context", tag = "enrichment",
     params(("dataset_id" = Uuid, Path, description = "The dataset")), responses(
     (status = 200, description = "What is applied", body = EnrichmentContext),
@@ -28,10 +35,16 @@ pub(crate) async fn get_enrichment_context(
         .run(async move { Ok(enrichment::context(&pool, id).await?) })
         .await?;
     let applied = enrichment::applied(&state.pool, id).await?;
-    let enrichment_models: BTreeMap<String, String> = applied
+    let mut enrichment_models: BTreeMap<String, String> = applied
         .into_iter()
         .map(|model| (model.enrichment_type, model.slot))
         .collect();
+    if state.explorer.abilities(&open.access).await?.meaning {
+        let (kind, slot) = PICTURE_TEXT_MODEL;
+        enrichment_models
+            .entry(kind.to_owned())
+            .or_insert_with(|| slot.to_owned());
+    }
     Ok(Json(EnrichmentContext {
         enrichment_context_id: context.as_uuid(),
         status,

@@ -11,12 +11,13 @@ use lamina_types::ClusterId;
 use crate::ApiError;
 use crate::explore_query::ExploreQuery;
 use crate::extract::{OpenDataset, Query, path_parameter};
+use crate::filter_query::FilterQuery;
 use crate::state::AppState;
 use crate::views::{self, Linker};
 
-/// One page of clusters: browsing, or a search around a picture.
+/// One page of clusters: browsing, or what matches all filters of the request.
 #[utoipa::path(get, path = "/explore/{dataset_id}", tag = "explore",
-    params(("dataset_id" = Uuid, Path, description = "The dataset"), ExploreQuery), responses(
+    params(("dataset_id" = Uuid, Path, description = "The dataset"), ExploreQuery, FilterQuery), responses(
     (status = 200, description = "At most 100 clusters; none past the end", body = ExploreAnswer),
     (status = 401, description = "No or bad token", body = ErrorBody),
     (status = 404, description = "Unknown or invisible dataset, unknown anchor", body = ErrorBody),
@@ -59,7 +60,7 @@ fn cluster_not_found() -> ApiError {
 /// The members of one cluster, 100 a page.
 #[utoipa::path(get, path = "/explore/{dataset_id}/similarity_cluster/{cluster_id}", tag = "explore",
     params(("dataset_id" = Uuid, Path, description = "The dataset"),
-        ("cluster_id" = Uuid, Path, description = "A cluster of an explore answer"), ExploreQuery), responses(
+        ("cluster_id" = Uuid, Path, description = "A cluster of an explore answer"), ExploreQuery, FilterQuery), responses(
     (status = 200, description = "At most 100 members; none past the end", body = ClusterMembers),
     (status = 401, description = "No or bad token", body = ErrorBody),
     (status = 404, description = "Unknown or invisible dataset, unknown cluster", body = ErrorBody),
@@ -75,20 +76,21 @@ pub(crate) async fn get_similarity_cluster(
     if query.is_of_videos() {
         return Err(cluster_not_found());
     }
+    let plan = query.plan();
     let members = state
         .explorer
-        .cluster_page(&open.access, cluster, &query.plan())
+        .cluster_page(&open.access, cluster, &plan)
         .await?;
     let members = members.ok_or_else(cluster_not_found)?;
     let linker = Linker::new(state.link_maker(&headers), open.access.dataset());
     let previews = members
         .into_iter()
-        .map(|media| views::preview(media, &linker))
+        .map(|media| views::preview(media, &plan, &linker))
         .collect();
     Ok(Json(ClusterMembers { previews }))
 }
 
-/// Numbers about a dataset at one level.
+/// Numbers about a whole dataset at one level; filters do not count here.
 #[utoipa::path(get, path = "/explore/{dataset_id}/exploration_metadata", tag = "explore",
     params(("dataset_id" = Uuid, Path, description = "The dataset"), ExploreQuery), responses(
     (status = 200, description = "Counts", body = ExplorationMetadata),

@@ -32,7 +32,7 @@ impl FromFields for UserConfigQuery {
     }
 }
 
-/// Which kinds of search the dataset supports: none of them searches by text in this version.
+/// Which kinds of search the dataset supports.
 #[utoipa::path(get, path = "/user_config", tag = "datasets", params(UserConfigQuery), responses(
     (status = 200, description = "Features", body = UserConfig),
     (status = 401, description = "No or bad token", body = ErrorBody),
@@ -54,17 +54,13 @@ pub(crate) async fn get_user_config(
             error
         }
     })?;
-    OpenDataset::by_id(
-        &state,
-        principal,
-        query.dataset_id.map(DatasetId::from_uuid),
-    )
-    .await?;
-    // No filter by label or caption and no text search exists yet; saying otherwise would make clients call them.
+    let dataset = query.dataset_id.map(DatasetId::from_uuid);
+    let open = OpenDataset::by_id(&state, principal, dataset).await?;
+    let abilities = state.explorer.abilities(&open.access).await?;
     let options = FeatureOptions {
-        labels_search: false,
-        captions_search: false,
-        semantic_search: false,
+        labels_search: abilities.labels,
+        captions_search: abilities.captions,
+        semantic_search: abilities.meaning,
     };
     Ok(Json(UserConfig {
         features: vec![Feature::textual_search_image(options)],

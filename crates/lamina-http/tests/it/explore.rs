@@ -126,18 +126,15 @@ async fn parameters_reach_the_read_side(pool: PgPool) {
         (404, "Anchor media not found")
     );
     let filter = app
-        .get(
-            &format!("/api/v1/explore/{id}?caption=cars+on+highway"),
-            &ada,
-        )
+        .get(&format!("/api/v1/explore/{id}?vql=%5B%7B%7D%5D"), &ada)
         .await;
+    let wrong = &filter.json()["detail"][0];
     assert_eq!(
-        (
-            filter.code(),
-            filter.json()["detail"][0]["type"].as_str().unwrap()
-        ),
-        (422, "not_supported")
+        (filter.code(), wrong["type"].as_str()),
+        (422, Some("missing"))
     );
+    assert_eq!(wrong["loc"], json!(["query", "vql"]));
+    assert_eq!(wrong["msg"], "vql[0]: has no filter");
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]

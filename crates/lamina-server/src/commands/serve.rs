@@ -44,7 +44,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open(&args.data, &args.database, Stay::Owner).await?;
     let user = home.ensure_first_user().await?;
     let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
-    let explorer = engine::explorer(&home, &encoders, &args.index);
+    let explorer = engine::explorer(&home, &encoders, &args.index, args.http.threshold_sense);
     let readiness = Readiness::default();
     if let Some(photos) = &args.photos {
         args.http.ingest_roots.push(photos.clone());

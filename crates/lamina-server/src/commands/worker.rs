@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use lamina_explore::ThresholdSense;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::WorkerArgs;
@@ -17,7 +18,7 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
     let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
-    let explorer = engine::explorer(&home, &encoders, &args.index);
+    let explorer = engine::explorer(&home, &encoders, &args.index, ThresholdSense::default());
     metrics::serve(
         args.metrics.metrics_listen,
         &encoders,
