@@ -29,7 +29,16 @@
 //!
 //! # What it costs
 //!
-//! See `examples/stages.rs`.
+//! Milliseconds on one core of a shared two-core x86-64 machine, release build, least of 61 rounds (`examples/stages.rs`):
+//!
+//! | picture | hash | decode | thumbnail | measures | 224 input | all |
+//! |---|---|---|---|---|---|---|
+//! | drawn, 640 x 480, 96 kB | 0.05 | 1.54 | 4.2 | 0.96 | 0.36 | 7.1 |
+//! | photo, 640 x 425, 134 kB, Adobe RGB to sRGB | 0.07 | 2.3 | 4.0 | 0.91 | 0.35 | 7.6 |
+//! | photo, 640 x 480, 321 kB | 0.17 | 3.7 | 6.8 | 0.99 | 0.36 | 12.5 |
+//! | 4,000 x 3,000, 1.5 MB | 0.8 | 57 | 10.5 | 12 | 4.3 | 85 |
+//!
+//! Most of the thumbnail is the WebP encoder at its fastest method.
 
 mod decode;
 pub mod demo;

@@ -22,7 +22,8 @@ pub fn thumbnail(picture: &Picture) -> Result<Vec<u8>, MediaError> {
     let rgb = resize(picture, width, height, FilterType::Bilinear)?;
     let mut config = WebPConfig::new().map_err(|()| MediaError::WebpConfiguration)?;
     config.quality = QUALITY;
-    // The fastest method: 1.5 ms against 5.3 ms for the default one, for files about a tenth larger.
+    // The fastest method: a quarter of the time of the default one (2.7 ms against 11.7 ms for a photo of 512 x 340), for
+    // files about a fifth larger.
     config.method = 0;
     let encoded = Encoder::from_rgb(&rgb, width, height)
         .encode_advanced(&config)

@@ -49,8 +49,8 @@ pub fn inspect(bytes: &[u8], limits: &DecodeLimits) -> Result<Declared, Rejectio
 /// everything, as soon as that pays.
 ///
 /// At present it decodes in full. Measured for a second, pure-Rust JPEG decoder that works at 1/2, 1/4 and 1/8: no gain
-/// at 640 x 480 (2.4 ms against 1.65 ms in full here, since reading the entropy-coded data is most of the work), 25 against
-/// 61 to 95 ms for 12 Mpixel at 1/4; but two decoders disagree about damaged files, and then the verdict would depend on
+/// at 640 x 480 (2.4 ms at 1/2 against 1.65 ms in full here, since reading the entropy-coded data is most of the work), 26
+/// against 57 ms for 12 Mpixel at 1/4; but two decoders disagree about damaged files, and then the verdict would depend on
 /// who asks. A decoder in C with hand-written assembly gains at all sizes and needs build tools that a fresh machine lacks.
 ///
 /// # Errors
