@@ -3,7 +3,7 @@
 //! Owns everything that speaks HTTP. Must not know SQL, models, decoding or how an ingest is done: it enqueues jobs and reads
 //! through `lamina-explore` and `lamina-store`.
 //!
-//! One request: [`serve`] accepts a connection under limits and hands requests to [`router`]; the outermost layer opens a span
+//! One request: [`serve()`] accepts a connection under limits and hands requests to [`router()`]; the outermost layer opens a span
 //! and will log a failure once; extractors find the caller, open the dataset for them ([`OpenDataset`], the only way to a
 //! dataset) and read parameters, each refusing in the one envelope ([`ApiError`]) and in the contract's order 401, 404, 403,
 //! 422/400, 409; the handler calls one function and wraps its result in a type of `lamina-api`. What changes something runs in

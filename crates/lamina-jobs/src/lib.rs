@@ -5,7 +5,7 @@
 //!
 //! How one job flows through:
 //!
-//! 1. [`enqueue`] writes spec, state and the chunks of the first phase in the caller's transaction; `NOTIFY` wakes runners.
+//! 1. [`enqueue()`] writes spec, state and the chunks of the first phase in the caller's transaction; `NOTIFY` wakes runners.
 //! 2. A [`Runner`] claims one chunk per free slot in a single statement (due, or its lease ran out; by priority, then the
 //!    owner with the fewest running chunks, then age) and gives it a lease with a fresh token. The attempt is counted now,
 //!    so a chunk that ends the process is counted too.

@@ -14,7 +14,7 @@
 //!            -> model_input    CHW floats as the reference processors make them
 //! ```
 //!
-//! There is one way in, [`decode`], for every door (folder, upload, archive, search), so that every door gives the same
+//! There is one way in, [`decode()`], for every door (folder, upload, archive, search), so that every door gives the same
 //! verdict on the same bytes. A file that cannot be taken is a [`lamina_types::Rejection`], never an error or a panic.
 //!
 //! # How good the quality measures are

@@ -1,6 +1,7 @@
 //! `make test`: everything, with a database of its own that leaves no trace.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -63,7 +64,7 @@ pub(crate) struct TestDatabase {
     url: String,
     // Declaration order is drop order: the server stops before its directory goes.
     cluster: Option<PrivateCluster>,
-    _directory: Option<Directory>,
+    directory: Option<Directory>,
 }
 
 impl TestDatabase {
@@ -73,7 +74,7 @@ impl TestDatabase {
                 return Ok(Self {
                     url: url.clone(),
                     cluster: None,
-                    _directory: None,
+                    directory: None,
                 });
             }
             Postgres::Programs { binaries, .. } => binaries,
@@ -95,7 +96,7 @@ impl TestDatabase {
         Ok(Self {
             url: cluster.url(),
             cluster: Some(cluster),
-            _directory: Some(directory),
+            directory: Some(directory),
         })
     }
 
@@ -107,6 +108,24 @@ impl TestDatabase {
     /// Where the database is. May hold a password: never print it.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Lets other accounts pass through the throw-away directory to the socket, whose own directory still admits its owner
+    /// alone.
+    pub(crate) fn let_accounts_through(&self) -> std::io::Result<()> {
+        let Some(Directory(top)) = &self.directory else {
+            return Ok(());
+        };
+        let below = self
+            .socket_dir()
+            .map(Path::ancestors)
+            .into_iter()
+            .flatten()
+            .skip(1);
+        for directory in below.take_while(|directory| directory.starts_with(top)) {
+            fs_err::set_permissions(directory, std::fs::Permissions::from_mode(0o711))?;
+        }
+        Ok(())
     }
 
     /// The directory of the socket, when the server is ours.

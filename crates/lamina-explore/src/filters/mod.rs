@@ -1,4 +1,4 @@
-//! The filters, one kind a file. A new kind is a file of its own and one line in [`leaves!`] below.
+//! The filters, one kind a file. A new kind is a file of its own and one line in `leaves!` below.
 
 mod duplicates;
 mod issues;

@@ -78,7 +78,10 @@ impl Stage {
     ) -> Result<Self, Failure> {
         // The account that owns the database's socket: any other could not reach it.
         let uid = match database.socket_dir() {
-            Some(sockets) if is_root => Some(fs_err::metadata(sockets)?.uid()),
+            Some(sockets) if is_root => {
+                database.let_accounts_through()?;
+                Some(fs_err::metadata(sockets)?.uid())
+            }
             _ if is_root => Some(65534),
             _ => None,
         };
