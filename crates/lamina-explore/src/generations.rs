@@ -58,6 +58,21 @@ pub async fn build(
     )
 }
 
+/// What the file of a published generation must say of itself.
+pub fn expectation(row: &generations::Generation, space: &DatasetSpace) -> ExpectedGeneration {
+    ExpectedGeneration {
+        header: GenerationHeader {
+            origin_dataset_id: row.origin_dataset_id,
+            entity_type: row.entity_type,
+            space: row.space,
+            key: space.key.clone(),
+            number: row.number,
+        },
+        count: row.count,
+        checksum: row.checksum,
+    }
+}
+
 /// What a reader needs to load or rebuild a generation.
 pub struct Shelf<'a> {
     /// Postgres.
@@ -85,17 +100,7 @@ impl Shelf<'_> {
         let Some(row) = row else {
             return Err(ExploreError::NothingIndexed(space.entity_type));
         };
-        let expected = ExpectedGeneration {
-            header: GenerationHeader {
-                origin_dataset_id: row.origin_dataset_id,
-                entity_type: row.entity_type,
-                space: row.space,
-                key: space.key.clone(),
-                number: row.number,
-            },
-            count: row.count,
-            checksum: row.checksum,
-        };
+        let expected = expectation(&row, space);
         let reason = match self.blobs.get(&row.blob_key).await {
             Ok(bytes) => {
                 match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected))

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lamina_explore::generations;
-use lamina_index::{
-    ExactIndex, ExpectedGeneration, Generation, GenerationHeader, StopFlag, VectorIndex,
-};
+use lamina_index::{ExactIndex, Generation, StopFlag, VectorIndex};
 use lamina_store::datasets::{self, Dataset};
 use lamina_store::verify::{Check, VerifyOptions, VerifyReport, verify};
 use lamina_store::{generations as rows, spaces};
@@ -98,17 +96,7 @@ async fn read(home: &Home, dataset: &Dataset) -> anyhow::Result<Vec<Generation>>
         else {
             anyhow::bail!("no generation is published for {}", space.space);
         };
-        let expected = ExpectedGeneration {
-            header: GenerationHeader {
-                origin_dataset_id: row.origin_dataset_id,
-                entity_type: row.entity_type,
-                space: row.space,
-                key: space.key.clone(),
-                number: row.number,
-            },
-            count: row.count,
-            checksum: row.checksum,
-        };
+        let expected = generations::expectation(&row, &space);
         let bytes = home.blobs.get(&row.blob_key).await?;
         let generation = Generation::decode(&bytes, &expected)?;
         let vectors = generations::load_vectors(&home.pool, dataset.id, &space).await?;
