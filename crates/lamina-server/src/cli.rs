@@ -189,6 +189,8 @@ pub enum KeysAction {
     /// End the life of a key at once
     Revoke {
         /// The key
+        // One key in 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         key: String,
     },
 }
