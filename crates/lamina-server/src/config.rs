@@ -21,7 +21,7 @@ const DEFAULT_SNAPSHOT_BYTES: usize = 2_000_000_000;
 #[derive(Debug, Clone, Args)]
 pub struct DataOptions {
     /// Data directory: private database, blobs, keys, runtime libraries. Created when missing
-    #[arg(long, env = "LAMINA_DATA_DIR", value_name = "DIR", default_value_os_t = default_data_dir())]
+    #[arg(long, env = "LAMINA_DATA_DIR", global = true, value_name = "DIR", default_value_os_t = default_data_dir())]
     pub data_dir: PathBuf,
 }
 
@@ -32,23 +32,30 @@ pub struct DatabaseOptions {
     #[arg(
         long,
         env = "LAMINA_DATABASE_URL",
+        global = true,
         value_name = "URL",
         hide_env_values = true
     )]
     pub database_url: Option<String>,
 
     /// File that holds the database password, when it is not in the URL
-    #[arg(long, env = "LAMINA_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "LAMINA_DATABASE_PASSWORD_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
     pub database_password_file: Option<PathBuf>,
 
     /// Folder with `initdb` and `postgres` for the private cluster; found by itself when absent
-    #[arg(long, env = "LAMINA_PG_BIN", value_name = "DIR")]
+    #[arg(long, env = "LAMINA_PG_BIN", global = true, value_name = "DIR")]
     pub pg_bin: Option<PathBuf>,
 
     /// Greatest number of database connections of this process
     #[arg(
         long,
         env = "LAMINA_DATABASE_CONNECTIONS",
+        global = true,
         value_name = "N",
         default_value_t = 20
     )]
