@@ -98,9 +98,14 @@ fn serve_with_short_lease(home: &Installation) -> lamina_testkit::server::Server
 
 /// Every place in the code where the process is made to end.
 const POINTS: &[&str] = &[
+    "phase_started",
+    "blob_before_write",
+    "blob_renamed",
+    "chunk_settled",
     "ingest_chunk_fenced",
     "ingest_chunk_before_commit",
     "ingest_chunk_committed",
+    "media_inserted",
     "ingest_media_committed",
     "generation_built",
     "generation_written",
