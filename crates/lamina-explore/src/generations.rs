@@ -156,7 +156,7 @@ impl Shelf<'_> {
             spec: serde_json::to_value(&spec)
                 .map_err(|error| ExploreError::Unavailable(error.to_string()))?,
             priority: 0,
-            first: Phase::single("rebuild"),
+            first: Phase::single(JobKind::Rebuild.first_phase()),
         };
         lamina_jobs::enqueue(&mut tx, job).await?;
         tx.commit().await.map_err(lamina_store::StoreError::from)?;

@@ -79,13 +79,13 @@ pub fn explorer(
     )
 }
 
-/// What handlers work with, and the runner that feeds them.
+/// A runner with a handler for every kind of job.
 pub fn worker(
     home: &Home,
     encoders: &Encoders,
     worker: &WorkerOptions,
     index: &IndexOptions,
-) -> (Workshop, Runner) {
+) -> Runner {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workshop = Workshop::new(
         home.pool.clone(),
@@ -110,8 +110,7 @@ pub fn worker(
         worker: worker_name(),
         ..RunnerConfig::default()
     };
-    let runner = Runner::new(home.pool.clone(), handlers(&workshop), config);
-    (workshop, runner)
+    Runner::new(home.pool.clone(), handlers(&workshop), config)
 }
 
 /// Host and process, for people who read the job tables.

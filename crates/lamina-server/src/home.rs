@@ -167,7 +167,7 @@ async fn start_cluster(options: ClusterOptions, stay: Stay) -> anyhow::Result<Pr
     Ok(started.await??)
 }
 
-/// A path made absolute without following links, for specs that are read later by another process.
+/// A path made absolute and free of links, for specs that are read later by another process.
 pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(fs_err::canonicalize(path)?)
 }

@@ -116,16 +116,30 @@ async fn write(task: &IngestTask<'_>, outcome: Outcome) -> Result<Completed, Pip
         .context
         .complete(&mut tx, Next::Phase(Phase::single(PUBLISH)))
         .await?;
-    let counts = source_items::counts(&mut *tx, dataset, Some(CREATION)).await?;
-    let (seen, all) = (
-        counts.done + counts.rejected,
-        counts.done + counts.rejected + counts.pending,
-    );
-    datasets::set_progress(&mut *tx, dataset, SHARE * seen as f32 / all.max(1) as f32).await?;
+    let share = share_done(task, &mut tx, &completed).await?;
+    datasets::set_progress(&mut *tx, dataset, SHARE * share).await?;
     fail::fail_point!("ingest_chunk_before_commit");
     tx.commit().await?;
     fail::fail_point!("ingest_chunk_committed");
     Ok(completed)
+}
+
+/// How much of the phase is done, 0 to 1, as the queue counts it: counting the files anew for every chunk would cost more
+/// with every file a dataset has.
+async fn share_done(
+    task: &IngestTask<'_>,
+    conn: &mut PgConnection,
+    completed: &Completed,
+) -> Result<f32, PipelineError> {
+    if completed.closed_phase() {
+        return Ok(1.0);
+    }
+    let job = lamina_jobs::progress(conn, task.chunk.job.id)
+        .await
+        .map_err(JobError::from)?;
+    Ok(job.map_or(0.0, |job| {
+        job.units_done as f32 / job.units_total.max(1) as f32
+    }))
 }
 
 /// Rows of new contents with all that was derived from them; content ids by position.

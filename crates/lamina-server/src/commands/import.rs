@@ -98,7 +98,7 @@ async fn work_and_watch(
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
-    let (_, runner) = engine::worker(home, &encoders, &args.worker, &args.index);
+    let runner = engine::worker(home, &encoders, &args.worker, &args.index);
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
         async {

@@ -27,7 +27,7 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
         &stop,
     )
     .await?;
-    let (_, runner) = engine::worker(&home, &encoders, &args.worker, &args.index);
+    let runner = engine::worker(&home, &encoders, &args.worker, &args.index);
     output::line("lamina worker is ready");
     runner.run(stop.clone()).await;
     stop.cancel();

@@ -64,7 +64,7 @@ async fn ingest(
     let owner = home.ensure_first_user().await?;
     let encoders = engine::start_encoders(inference, &home.dir).await?;
     let (worker, index) = (WorkerOptions::default(), IndexOptions::default());
-    let (_, runner) = engine::worker(home, &encoders, &worker, &index);
+    let runner = engine::worker(home, &encoders, &worker, &index);
     let new = NewImport {
         path: folder,
         name: "bench",
