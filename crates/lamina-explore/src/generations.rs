@@ -12,7 +12,7 @@ use lamina_jobs::{NewJob, Phase};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, generations, outputs};
-use lamina_types::{DatasetId, JobId, JobKind, RebuildSpec, UserId};
+use lamina_types::{DatasetId, JobKind, RebuildSpec, UserId};
 
 use crate::ExploreError;
 
@@ -148,16 +148,13 @@ impl Shelf<'_> {
         if live.iter().any(|job| job.kind == JobKind::Rebuild.as_str()) {
             return Ok(());
         }
-        let job = NewJob {
-            id: JobId::new().as_uuid(),
-            kind: JobKind::Rebuild.as_str(),
-            owner_id: Some(self.owner.as_uuid()),
-            subject_id: Some(dataset.as_uuid()),
-            spec: serde_json::to_value(&spec)
-                .map_err(|error| ExploreError::Unavailable(error.to_string()))?,
-            priority: 0,
-            first: Phase::single(JobKind::Rebuild.first_phase()),
-        };
+        let job = NewJob::new(
+            JobKind::Rebuild.as_str(),
+            Some(self.owner.as_uuid()),
+            Some(dataset.as_uuid()),
+            &spec,
+            Phase::single(JobKind::Rebuild.first_phase()),
+        )?;
         lamina_jobs::enqueue(&mut tx, job).await?;
         tx.commit().await.map_err(lamina_store::StoreError::from)?;
         Ok(())

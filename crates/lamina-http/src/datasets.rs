@@ -4,7 +4,7 @@ use lamina_api::{CreatedDataset, CreationStatus, DatasetInfo, Timestamp};
 use lamina_jobs::{NewJob, Phase};
 use lamina_store::datasets::{self, Dataset, DatasetAccess};
 use lamina_store::sqlx::Connection as _;
-use lamina_types::{DatasetStatus, JobId, JobKind, RemoveSpec};
+use lamina_types::{DatasetStatus, JobKind, RemoveSpec};
 
 use crate::ApiError;
 use crate::state::AppState;
@@ -91,18 +91,15 @@ pub(crate) async fn delete(state: &AppState, access: DatasetAccess) -> Result<()
                 return Err(ApiError::dataset_not_found());
             }
             let dataset = access.dataset();
-            let job = NewJob {
-                id: JobId::new().as_uuid(),
-                kind: JobKind::Remove.as_str(),
-                owner_id: Some(dataset.owner_id.as_uuid()),
-                subject_id: Some(dataset.id.as_uuid()),
-                spec: serde_json::to_value(RemoveSpec {
+            let job = NewJob::new(
+                JobKind::Remove.as_str(),
+                Some(dataset.owner_id.as_uuid()),
+                Some(dataset.id.as_uuid()),
+                &RemoveSpec {
                     dataset_id: dataset.id,
-                })
-                .map_err(ApiError::internal)?,
-                priority: 0,
-                first: Phase::single(JobKind::Remove.first_phase()),
-            };
+                },
+                Phase::single(JobKind::Remove.first_phase()),
+            )?;
             lamina_jobs::enqueue(&mut tx, job).await?;
             Ok(tx.commit().await?)
         })

@@ -5,8 +5,7 @@ use lamina_store::datasets::{self, Dataset, NewDataset};
 use lamina_store::sqlx::{Connection as _, PgConnection};
 use lamina_store::{Principal, uploads};
 use lamina_types::{
-    ContentHash, DatasetId, DatasetStatus, IngestSource, IngestSpec, JobId, JobKind, ServeMode,
-    SourceType,
+    ContentHash, DatasetId, DatasetStatus, IngestSource, IngestSpec, JobKind, ServeMode, SourceType,
 };
 
 use crate::ApiError;
@@ -171,14 +170,12 @@ async fn enqueue_ingest(
         roots,
         serve_mode: dataset.serve_mode,
     };
-    let job = NewJob {
-        id: JobId::new().as_uuid(),
-        kind: JobKind::Ingest.as_str(),
-        owner_id: Some(dataset.owner_id.as_uuid()),
-        subject_id: Some(dataset.id.as_uuid()),
-        spec: serde_json::to_value(&spec).map_err(ApiError::internal)?,
-        priority: 0,
-        first: Phase::single(JobKind::Ingest.first_phase()),
-    };
+    let job = NewJob::new(
+        JobKind::Ingest.as_str(),
+        Some(dataset.owner_id.as_uuid()),
+        Some(dataset.id.as_uuid()),
+        &spec,
+        Phase::single(JobKind::Ingest.first_phase()),
+    )?;
     Ok(lamina_jobs::enqueue(conn, job).await?)
 }

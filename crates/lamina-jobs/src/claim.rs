@@ -25,7 +25,9 @@ const EXPIRIES_BEFORE_SPLIT: i32 = 2;
 /// How many times a suspect unit may end its worker alone before it is given up.
 const EXPIRIES_OF_A_SUSPECT: i32 = 2;
 
-// `load`: running chunks per owner. `line`: live jobs in the order of turns. `picked`: the first due chunk of the first job
+// `load`: running chunks per owner. `line`: live jobs in the order of turns: the owner with the fewest running chunks, of
+// several the one who was served longest ago (with one slot nothing is running when it is asked, and with more owners than
+// slots the older jobs would always win). `turn` remembers that. `picked`: the first due chunk of the first job
 // in line that has one that is not locked by another claimer; the lateral join is walked in the line's order and stops at the
 // first hit. It is ordered by unit, not by id, so that the planner takes the partial index and not the whole primary key
 // (measured with 80,000 chunks in 20 jobs). `other_half`: a chunk whose lease ran out again and again is cut in the same statement.
@@ -38,8 +40,9 @@ with load as materialized (
 ), line as materialized (
     select s.job_id, s.phase
     from job_states s join jobs j on j.id = s.job_id left join load l on l.owner_id is not distinct from j.owner_id
+    left join job_turns t on t.owner_id = coalesce(j.owner_id, '00000000-0000-0000-0000-000000000000')
     where s.state in ('queued', 'running') and j.kind = any($1)
-    order by j.priority desc, coalesce(l.running, 0), j.created_at, j.id
+    order by j.priority desc, coalesce(l.running, 0), t.served_at nulls first, j.created_at, j.id
 ), picked as (
     select due.* from line cross join lateral (
         select c.id, c.job_id, c.phase, c.first_unit, c.end_unit, c.expiries, c.is_suspect,
@@ -68,6 +71,11 @@ with load as materialized (
         is_suspect = c.is_suspect or g.is_split
     from judged g where c.id = g.id
     returning c.*, g.waited_s
+), turn as (
+    insert into job_turns (owner_id, served_at)
+    select coalesce(j.owner_id, '00000000-0000-0000-0000-000000000000'), clock_timestamp()
+    from judged g join jobs j on j.id = g.job_id
+    on conflict (owner_id) do update set served_at = excluded.served_at
 )
 select t.id, t.phase, t.first_unit, t.end_unit, t.attempt, t.expiries, t.is_suspect, t.lease_token, t.waited_s,
        j.id as job_id, j.kind, j.owner_id, j.subject_id, j.spec, s.state = 'queued' as is_first

@@ -24,6 +24,9 @@ pub enum QueueError {
     /// The lease is somebody else's now, or the job has ended.
     #[error("the lease of chunk {0} is lost")]
     LeaseLost(i64),
+    /// A spec that cannot be written down.
+    #[error("the spec of a job is no JSON value")]
+    Spec(#[from] serde_json::Error),
     /// A state text that this program does not know.
     #[error("job state {0:?} is unknown")]
     UnknownState(String),
@@ -143,6 +146,7 @@ impl From<QueueError> for JobError {
             QueueError::Database(source) => source.into(),
             error @ (QueueError::EmptyPhase(_)
             | QueueError::BadRange { .. }
+            | QueueError::Spec(_)
             | QueueError::UnknownState(_)) => Self::fatal_because("the job is malformed", error),
         }
     }

@@ -1,5 +1,6 @@
 //! Jobs, phases and chunks as data.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -88,6 +89,37 @@ pub struct NewJob<'a> {
     pub priority: i16,
     /// The first step.
     pub first: Phase,
+}
+
+impl<'a> NewJob<'a> {
+    /// A job of `kind` with a fresh id and the usual priority, that begins with `first`.
+    ///
+    /// # Errors
+    /// A spec that is no JSON value.
+    pub fn new(
+        kind: &'a str,
+        owner_id: Option<Uuid>,
+        subject_id: Option<Uuid>,
+        spec: &impl Serialize,
+        first: Phase,
+    ) -> Result<Self, QueueError> {
+        Ok(Self {
+            id: Uuid::now_v7(),
+            kind,
+            owner_id,
+            subject_id,
+            spec: serde_json::to_value(spec)?,
+            priority: 0,
+            first,
+        })
+    }
+
+    /// The same job, sooner (above 0) or later than others.
+    #[must_use]
+    pub const fn with_priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
 }
 
 /// The unchanging part of a job, as a handler sees it.

@@ -7,7 +7,7 @@ use lamina_jobs::{NewJob, Phase};
 use lamina_store::datasets::{self, Dataset, NewDataset};
 use lamina_store::users::User;
 use lamina_types::{
-    DatasetId, DatasetStatus, IngestSource, IngestSpec, JobId, JobKind, ServeMode, SourceType,
+    DatasetId, DatasetStatus, IngestSource, IngestSpec, JobKind, ServeMode, SourceType,
 };
 
 use crate::home::Home;
@@ -55,15 +55,13 @@ pub async fn create(home: &Home, owner: &User, import: &NewImport<'_>) -> anyhow
         roots: vec![root],
         serve_mode: dataset.serve_mode,
     };
-    let job = NewJob {
-        id: JobId::new().as_uuid(),
-        kind: JobKind::Ingest.as_str(),
-        owner_id: Some(owner.id.as_uuid()),
-        subject_id: Some(dataset.id.as_uuid()),
-        spec: serde_json::to_value(&spec)?,
-        priority: 0,
-        first: Phase::single(JobKind::Ingest.first_phase()),
-    };
+    let job = NewJob::new(
+        JobKind::Ingest.as_str(),
+        Some(owner.id.as_uuid()),
+        Some(dataset.id.as_uuid()),
+        &spec,
+        Phase::single(JobKind::Ingest.first_phase()),
+    )?;
     lamina_jobs::enqueue(&mut tx, job).await?;
     tx.commit().await?;
     Ok(dataset)

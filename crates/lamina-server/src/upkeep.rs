@@ -6,7 +6,7 @@ use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, anchors, removal};
-use lamina_types::{JobId, JobKind, RemoveSpec};
+use lamina_types::{JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,15 +49,14 @@ async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Res
         let mut tx = pool.begin().await?;
         let live = lamina_jobs::live_of_subject(&mut *tx, dataset_id.as_uuid()).await?;
         if live.iter().all(|job| job.kind != JobKind::Remove.as_str()) {
-            let job = NewJob {
-                id: JobId::new().as_uuid(),
-                kind: JobKind::Remove.as_str(),
-                owner_id: None,
-                subject_id: Some(dataset_id.as_uuid()),
-                spec: serde_json::to_value(RemoveSpec { dataset_id })?,
-                priority: -1,
-                first: Phase::single(JobKind::Remove.first_phase()),
-            };
+            let job = NewJob::new(
+                JobKind::Remove.as_str(),
+                None,
+                Some(dataset_id.as_uuid()),
+                &RemoveSpec { dataset_id },
+                Phase::single(JobKind::Remove.first_phase()),
+            )?
+            .with_priority(-1);
             lamina_jobs::enqueue(&mut tx, job).await?;
             tx.commit().await?;
         }

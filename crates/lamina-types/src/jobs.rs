@@ -2,13 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, DatasetId, EntityType, ServeMode, Space, text_enum};
+use crate::{
+    ContentHash, DatasetId, EnrichmentType, EntityType, ServeMode, Space, SpaceKey, text_enum,
+};
 
 text_enum!(
     /// The kinds of jobs. The API's task types are derived from them.
     JobKind, "job kind", {
         /// Fill a dataset from its source and index it.
         Ingest = "ingest",
+        /// Apply models to a copy of a dataset.
+        Enrich = "enrich",
         /// Rebuild the derived files of a dataset from its vectors.
         Rebuild = "rebuild",
         /// Remove a deleted dataset's rows and the blobs that nothing else uses.
@@ -21,6 +25,7 @@ impl JobKind {
     pub const fn first_phase(self) -> &'static str {
         match self {
             Self::Ingest => "list",
+            Self::Enrich => "copy",
             Self::Rebuild => "rebuild",
             Self::Remove => "remove",
         }
@@ -72,6 +77,31 @@ pub struct IngestSpec {
     pub roots: Vec<String>,
     /// Whether originals are copied.
     pub serve_mode: ServeMode,
+}
+
+/// Fill a copy of a dataset with what models say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrichSpec {
+    /// The copy, which exists and is `INDEXING`.
+    pub dataset_id: DatasetId,
+    /// What it is a copy of, `READ ONLY` for as long as the job lives.
+    pub source_dataset_id: DatasetId,
+    /// Dependencies first. Packages and parameters are those that were bound when it was asked for: a later binding
+    /// changes later enrichments.
+    pub steps: Vec<EnrichStep>,
+    /// What embeds captions; none when nothing that is installed reads sentences.
+    pub caption_text: Option<SpaceKey>,
+}
+
+/// One model of an enrichment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrichStep {
+    /// What it adds.
+    pub enrichment_type: EnrichmentType,
+    /// What the API calls the model.
+    pub slot: String,
+    /// The package behind it, with its parameters.
+    pub key: SpaceKey,
 }
 
 /// Rebuild one generation.

@@ -13,6 +13,7 @@ mod issue;
 mod jobs;
 mod outcome;
 mod score;
+mod slots;
 mod space;
 
 pub use cluster::cluster_id;
@@ -25,9 +26,12 @@ pub use ids::{
     UserId,
 };
 pub use issue::{IssueType, Severity};
-pub use jobs::{IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec};
+pub use jobs::{
+    EnrichSpec, EnrichStep, IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec,
+};
 pub use outcome::{RejectReason, Rejection};
 pub use score::{DEFAULT_ANCHOR_DISTANCE, LEVELS, SimilarityThreshold, ThresholdError};
+pub use slots::{CAPTION_TEXT_SLOT, EnrichmentType, INDEX_SLOT, Slot};
 pub use space::{Space, SpaceKey};
 
 /// A text that is none of the known values of an enumeration.

@@ -12,15 +12,7 @@ use crate::support::{KIND, claim_one, expire, put, request, scalar};
 async fn a_job_exists_only_if_the_callers_transaction_commits(pool: PgPool) {
     let mut tx = pool.begin().await.unwrap();
     let spec = serde_json::json!({});
-    let job = NewJob {
-        id: Uuid::now_v7(),
-        kind: KIND,
-        owner_id: None,
-        subject_id: None,
-        spec,
-        priority: 0,
-        first: Phase::single("p"),
-    };
+    let job = NewJob::new(KIND, None, None, &spec, Phase::single("p")).unwrap();
     enqueue(&mut tx, job).await.unwrap();
     assert!(claim(&pool, &request("w")).await.unwrap().is_none());
     tx.rollback().await.unwrap();
@@ -103,26 +95,35 @@ async fn owners_take_turns(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn with_one_slot_and_many_owners_nobody_waits_for_the_older_ones_to_end(pool: PgPool) {
+    let owners: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+    for owner in &owners {
+        put(&pool, Some(*owner), Phase::chunked("p", 4, 1)).await;
+    }
+    let mut served = Vec::new();
+    for _ in 0..6 {
+        let chunk = claim_one(&pool).await;
+        served.push(chunk.job.owner_id.unwrap());
+        // The slot is free again before the next claim: nobody has more running chunks than another.
+        sqlx::query("update job_chunks set state = 'done', lease_expires_at = null where id = $1")
+            .bind(chunk.id)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    assert_eq!(served, [owners.clone(), owners].concat());
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
 async fn priority_goes_before_age(pool: PgPool) {
     put(&pool, None, Phase::single("p")).await;
     let mut tx = pool.begin().await.unwrap();
-    let id = Uuid::now_v7();
     let spec = serde_json::json!({});
-    let first = Phase::single("p");
-    enqueue(
-        &mut tx,
-        NewJob {
-            id,
-            kind: KIND,
-            owner_id: None,
-            subject_id: None,
-            spec,
-            priority: 5,
-            first,
-        },
-    )
-    .await
-    .unwrap();
+    let job = NewJob::new(KIND, None, None, &spec, Phase::single("p"))
+        .unwrap()
+        .with_priority(5);
+    let id = job.id;
+    enqueue(&mut tx, job).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claim_one(&pool).await.job.id, id);
 }

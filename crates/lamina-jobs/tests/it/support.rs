@@ -26,17 +26,10 @@ pub fn request(worker: &str) -> ClaimRequest {
 /// Enqueues a job of one phase and returns its id.
 pub async fn put(pool: &PgPool, owner: Option<Uuid>, first: Phase) -> Uuid {
     let mut tx = pool.begin().await.unwrap();
-    let id = Uuid::now_v7();
     let spec = serde_json::json!({ "n": 1 });
-    let job = NewJob {
-        id,
-        kind: KIND,
-        owner_id: owner,
-        subject_id: Some(id),
-        spec,
-        priority: 0,
-        first,
-    };
+    let mut job = NewJob::new(KIND, owner, None, &spec, first).unwrap();
+    let id = job.id;
+    job.subject_id = Some(id);
     enqueue(&mut tx, job).await.unwrap();
     tx.commit().await.unwrap();
     id
