@@ -2,6 +2,9 @@
 //!
 //! The worker that publishes a generation and the reader that falls back build it by the same function, so a reader
 //! sees the same clusters either way.
+//!
+//! Every `INDEX` space has generations; a space that is only searched (captions, encodings of enrichments) needs none, its
+//! vectors are read from Postgres.
 
 use std::sync::Arc;
 
@@ -11,22 +14,22 @@ use lamina_index::{
 use lamina_jobs::{NewJob, Phase};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, generations, outputs};
+use lamina_store::{BlobStore, generations, vectors};
 use lamina_types::{DatasetId, JobKind, RebuildSpec, UserId};
 
 use crate::ExploreError;
 
-/// Loads the vectors of a space, one per media item, in ordinal order.
+/// Loads the vectors of a space of pictures or objects, one per item, in ordinal order.
 ///
 /// # Errors
-/// A vector that is missing or malformed; the database.
+/// A vector that is missing or malformed, as those of items without a caption are; the database.
 pub async fn load_vectors(
     pool: &PgPool,
     dataset: DatasetId,
     space: &DatasetSpace,
 ) -> Result<Arc<VectorBlock>, ExploreError> {
     let dimension = space.dimension as usize;
-    let bytes = outputs::load_vectors(pool, dataset, &space.key, dimension).await?;
+    let bytes = vectors::load_complete(pool, dataset, space).await?;
     let block = tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes))
         .await??;
     Ok(Arc::new(block))

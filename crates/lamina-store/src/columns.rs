@@ -44,3 +44,9 @@ pub(crate) fn to_int(value: u32) -> Result<i32, crate::StoreError> {
     i32::try_from(value)
         .map_err(|_| crate::StoreError::Malformed("a number is beyond 2,147,483,647"))
 }
+
+/// A count as an ordinal.
+pub(crate) fn to_unsigned(value: usize) -> Result<u32, crate::StoreError> {
+    u32::try_from(value)
+        .map_err(|_| crate::StoreError::Malformed("a number is beyond 4,294,967,295"))
+}

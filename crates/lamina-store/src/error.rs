@@ -65,12 +65,12 @@ pub enum StoreError {
     Malformed(&'static str),
     /// The vectors of a dataset are not one per media item, or not of one dimension.
     #[error(
-        "dataset {dataset}: {found} usable vectors for {media} media items (first trouble at ordinal {ordinal})"
+        "dataset {dataset}: {found} usable vectors for {media} items (first trouble at ordinal {ordinal})"
     )]
     VectorsIncomplete {
         /// Which dataset.
         dataset: DatasetId,
-        /// Number of media items.
+        /// Number of items.
         media: usize,
         /// Number of vectors before the first trouble.
         found: usize,

@@ -32,6 +32,7 @@ pub mod spaces;
 mod sqlstate;
 pub mod uploads;
 pub mod users;
+pub mod vectors;
 pub mod verify;
 pub use blob::{BlobOptions, BlobStore, StoredBlob};
 pub use database::{DatabaseOptions, MIGRATOR, connect, migrate};

@@ -9,6 +9,7 @@ use lamina_store::{
     annotations::{AnnotationSource, Label},
     contents, enrichment, generations, measures, media, outputs, source_items, spaces,
     spaces::DatasetSpace,
+    vectors,
 };
 use lamina_types::{
     AnchorId, DatasetStatus, EntityType, MediaId, RejectReason, Rejection, Space, SpaceKey, TagId,
@@ -244,20 +245,15 @@ async fn vectors_are_loaded_whole_or_not_at_all(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let owner = user(&pool, "o").await;
     let id = ready(&pool, &blobs(&folder), &owner, 3).await;
-    let all = outputs::load_vectors(&pool, id, &key(), DIMENSION)
-        .await
-        .unwrap();
+    let space = spaces::find(&pool, id, EntityType::Images, Space::Index);
+    let space = space.await.unwrap().unwrap();
+    let all = vectors::load_complete(&pool, id, &space).await.unwrap();
     assert_eq!(all, [vector(0), vector(1), vector(2)].concat());
-    assert_eq!(
-        outputs::vector_of_media(&pool, id, 1, &key())
-            .await
-            .unwrap()
-            .unwrap(),
-        vector(1)
-    );
-    let wrong = outputs::load_vectors(&pool, id, &key(), DIMENSION * 2)
-        .await
-        .unwrap_err();
+    let wide = DatasetSpace {
+        dimension: space.dimension * 2,
+        ..space.clone()
+    };
+    let wrong = vectors::load_complete(&pool, id, &wide).await.unwrap_err();
     assert!(matches!(
         wrong,
         StoreError::VectorsIncomplete { ordinal: 0, .. }
@@ -267,9 +263,7 @@ async fn vectors_are_loaded_whole_or_not_at_all(pool: PgPool) {
         .execute(&pool)
         .await
         .unwrap();
-    let missing = outputs::load_vectors(&pool, id, &key(), DIMENSION)
-        .await
-        .unwrap_err();
+    let missing = vectors::load_complete(&pool, id, &space).await.unwrap_err();
     assert!(matches!(
         missing,
         StoreError::VectorsIncomplete {

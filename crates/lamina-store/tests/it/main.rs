@@ -24,4 +24,6 @@ mod support;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod verify;
