@@ -1,7 +1,7 @@
 //! The encoders that are loaded, and which of them new datasets are indexed with.
 
 use lamina_index::IndexSettings;
-use lamina_inference::{DualEncoder, ModelManifest};
+use lamina_inference::{DistanceBands, DualEncoder};
 use lamina_types::SpaceKey;
 
 /// The loaded encoders. Never empty: one of them is bound to the `INDEX` slot.
@@ -35,9 +35,8 @@ impl std::fmt::Debug for Encoders {
     }
 }
 
-/// How a space of this package is indexed.
-pub fn index_settings(manifest: &ModelManifest, exact_limit: usize) -> IndexSettings {
-    let bands = &manifest.index;
+/// How a space of a package with these bands is indexed.
+pub fn index_settings(bands: &DistanceBands, exact_limit: usize) -> IndexSettings {
     IndexSettings {
         exact_limit,
         ..IndexSettings::new(

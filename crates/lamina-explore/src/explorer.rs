@@ -313,7 +313,7 @@ impl Explorer {
             .encoders
             .of(&space.key)
             .unwrap_or_else(|| inner.encoders.index());
-        let settings = index_settings(encoder.manifest(), inner.options.exact_limit);
+        let settings = index_settings(encoder.bands(), inner.options.exact_limit);
         let shelf = Shelf {
             pool: &inner.pool,
             blobs: &inner.blobs,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use lamina_media::InputSpec;
 use lamina_types::{Embedding, EmbeddingError, SpaceKey};
 
+use crate::calibration::Calibration;
 use crate::device::Device;
 use crate::error::InferenceError;
 use crate::graph::GraphSource;
-use crate::manifest::{FileRole, ModelManifest};
+use crate::manifest::{DistanceBands, Family, FileRole, ModelManifest};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool, PoolConfig, PoolReport};
 use crate::runtime::Runtime;
-use crate::session::SessionError;
+use crate::session::{EncoderOutput, SessionError};
 use crate::text::TextTower;
 use crate::vision::VisionTower;
 
@@ -83,10 +84,13 @@ pub struct DualEncoder(Arc<Inner>);
 struct Inner {
     manifest: ModelManifest,
     key: SpaceKey,
+    image: InputSpec,
+    dimension: usize,
+    bands: DistanceBands,
     device: Device,
     tensor_length: usize,
-    vision: Pool<Vec<f32>>,
-    text: Option<Pool<String>>,
+    vision: Pool<Vec<f32>, EncoderOutput>,
+    text: Option<Pool<String, EncoderOutput>>,
 }
 
 impl DualEncoder {
@@ -124,12 +128,22 @@ impl DualEncoder {
             config.vision_sessions.max(1)
         };
 
-        let size = manifest.image.size;
+        let (Some(image), Some(dimension), Some(bands)) =
+            (manifest.image, manifest.dimension, manifest.index.clone())
+        else {
+            return Err(InferenceError::Family {
+                model: key.package,
+                found: manifest.family.as_str(),
+                wanted: Family::DualEncoder.as_str(),
+            });
+        };
+        let size = image.size;
         let tensor_length = 3 * size as usize * size as usize;
         let threads = config.vision_threads.max(1);
         let source = GraphSource::read(runtime, package, FileRole::Vision, threads, max_batch)?
             .ok_or_else(|| failed("vision", SessionError::Signature("file")))?;
-        let towers = (0..vision_sessions).map(|index| VisionTower::load(&source, index, size));
+        let towers =
+            (0..vision_sessions).map(|index| VisionTower::load(&source, index, size, dimension));
         let towers = towers
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| failed("vision", source))?;
@@ -144,8 +158,8 @@ impl DualEncoder {
         let text = match (&manifest.text, source, manifest.file(FileRole::Tokenizer)) {
             (Some(spec), Some(source), Some(file)) => {
                 let tokenizer = package.read(file)?;
-                let towers =
-                    (0..cards).map(|index| TextTower::load(&source, index, &tokenizer, spec));
+                let towers = (0..cards)
+                    .map(|index| TextTower::load(&source, index, &tokenizer, spec, dimension));
                 let towers = towers
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(|source| failed("text", source))?;
@@ -170,6 +184,9 @@ impl DualEncoder {
         Ok(Self(Arc::new(Inner {
             manifest,
             key,
+            image,
+            dimension,
+            bands,
             device: runtime.device().clone(),
             tensor_length,
             vision,
@@ -198,7 +215,7 @@ impl DualEncoder {
                 expected,
             });
         }
-        self.0.vision.embed(lane, inputs).await
+        self.0.vision.run(lane, inputs).await
     }
 
     /// Vectors of texts, in their order. Texts beyond the model's length are cut.
@@ -229,7 +246,7 @@ impl DualEncoder {
             model: self.0.key.package.clone(),
             source,
         };
-        pool.embed(lane, texts)
+        pool.run(lane, texts)
             .await?
             .into_iter()
             .map(|vector| vector.map_err(unusable))
@@ -243,7 +260,22 @@ impl DualEncoder {
 
     /// How pictures become the tensors of [`Self::embed_images`].
     pub fn input_spec(&self) -> &InputSpec {
-        &self.0.manifest.image
+        &self.0.image
+    }
+
+    /// Length of its vectors.
+    pub fn dimension(&self) -> usize {
+        self.0.dimension
+    }
+
+    /// Distances that mean something for its vectors.
+    pub fn bands(&self) -> &DistanceBands {
+        &self.0.bands
+    }
+
+    /// From raw text-to-image distances to shown ones, if the package has it.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.0.manifest.calibration.as_ref()
     }
 
     /// What the package says about itself.

@@ -56,6 +56,16 @@ pub enum InferenceError {
         #[source]
         source: std::io::Error,
     },
+    /// A package of another family than what it is wanted for.
+    #[error("model {model} is of the family {found}, not {wanted}")]
+    Family {
+        /// `name@version`.
+        model: String,
+        /// Its family.
+        found: &'static str,
+        /// The family that was asked for.
+        wanted: &'static str,
+    },
     /// The interactive lane is full.
     #[error("too many requests wait for model {model}")]
     Overloaded {
@@ -131,7 +141,8 @@ impl InferenceError {
             Self::TooManyItems { .. }
             | Self::TensorLength { .. }
             | Self::TextLength { .. }
-            | Self::NoText { .. } => ErrorClass::InvalidInput,
+            | Self::NoText { .. }
+            | Self::Family { .. } => ErrorClass::InvalidInput,
             Self::Overloaded { retry_after, .. } => ErrorClass::Overloaded {
                 retry_after: *retry_after,
             },

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use ort::session::{Session, SessionInputValue};
+use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, ValueType};
 
-use crate::manifest::{FileRole, ModelManifest};
+use crate::manifest::FileRole;
 use crate::package::{GraphBytes, PackageError};
 use crate::session::SessionError;
 use crate::{ModelPackage, Runtime};
 
-/// A graph that gives one vector for each item of a batch.
+/// A loaded graph.
 pub(crate) struct Graph {
     session: Session,
-    output: String,
-    dimension: usize,
     /// Sizes that batches are filled up to; empty where any size is fine.
     buckets: Vec<usize>,
 }
@@ -24,7 +22,6 @@ pub(crate) struct GraphSource {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) bytes: GraphBytes,
     pub(crate) threads: usize,
-    pub(crate) dimension: usize,
     pub(crate) max_batch: usize,
 }
 
@@ -36,48 +33,20 @@ impl GraphSource {
         threads: usize,
         max_batch: usize,
     ) -> Result<Option<Self>, PackageError> {
-        let manifest: &ModelManifest = package.manifest();
-        let Some(file) = manifest.file(role) else {
+        let Some(file) = package.manifest().file(role) else {
             return Ok(None);
         };
         Ok(Some(Self {
             runtime: Arc::clone(runtime),
             bytes: package.graph(file)?,
             threads,
-            dimension: manifest.dimension,
             max_batch,
         }))
     }
 
-    /// Loads the graph for the `index`-th device. `outputs` are the names its vectors may have, best first.
-    pub(crate) fn load(
-        &self,
-        index: usize,
-        outputs: &[&'static str],
-    ) -> Result<Graph, SessionError> {
+    /// Loads the graph for the `index`-th device.
+    pub(crate) fn load(&self, index: usize) -> Result<Graph, SessionError> {
         let session = self.runtime.session(&self.bytes, self.threads, index)?;
-        let found = outputs.iter().find_map(|name| {
-            session
-                .outputs()
-                .iter()
-                .find(|output| output.name() == *name)
-        });
-        let output = found.ok_or(SessionError::Signature("output with vectors"))?;
-        let (kind, shape) = tensor(output).ok_or(SessionError::Signature("output tensor"))?;
-        if kind != TensorElementType::Float32 || shape.len() != 2 {
-            return Err(SessionError::Signature(
-                "output of 32-bit floats, batch x dimension",
-            ));
-        }
-        let announced = shape.last().copied().unwrap_or(-1);
-        if announced >= 0 && announced != self.dimension as i64 {
-            return Err(SessionError::Disagreement {
-                field: "dimension",
-                manifest: self.dimension as i64,
-                graph: announced,
-            });
-        }
-        let output = output.name().to_owned();
         // On a graphics card every new shape costs an algorithm search and room in the arena, so sizes are kept few. On the CPU neither
         // is so, and a filled-up row would cost as much time as a real one.
         let buckets = if self.runtime.device().is_gpu() {
@@ -85,12 +54,7 @@ impl GraphSource {
         } else {
             Vec::new()
         };
-        Ok(Graph {
-            session,
-            output,
-            dimension: self.dimension,
-            buckets,
-        })
+        Ok(Graph { session, buckets })
     }
 }
 
@@ -111,6 +75,16 @@ impl Graph {
                 .inputs()
                 .iter()
                 .find(|input| input.name() == name)?,
+        )
+    }
+
+    /// Type and shape (-1 where it varies) of an output tensor.
+    pub(crate) fn output(&self, name: &str) -> Option<(TensorElementType, Vec<i64>)> {
+        tensor(
+            self.session
+                .outputs()
+                .iter()
+                .find(|output| output.name() == name)?,
         )
     }
 
@@ -136,35 +110,15 @@ impl Graph {
             .unwrap_or(items)
     }
 
-    /// Runs prepared inputs of `rows` rows and gives the vectors of the first `items`.
+    /// Runs prepared inputs made of `items` items; filled-up rows come out as well.
     pub(crate) fn run(
         &mut self,
         inputs: Vec<(&'static str, SessionInputValue<'_>)>,
-        rows: usize,
         items: usize,
-    ) -> Result<Vec<Vec<f32>>, SessionError> {
-        let outputs = self
-            .session
+    ) -> Result<SessionOutputs<'_>, SessionError> {
+        self.session
             .run(inputs)
-            .map_err(|error| SessionError::of_run(error, items))?;
-        let output = outputs
-            .get(&self.output)
-            .ok_or(SessionError::Signature("output with vectors"))?;
-        let (_, values) = output
-            .try_extract_tensor::<f32>()
-            .map_err(SessionError::Run)?;
-        let expected = rows * self.dimension;
-        if values.len() != expected {
-            return Err(SessionError::WrongOutput {
-                found: values.len(),
-                expected,
-            });
-        }
-        Ok(values
-            .chunks_exact(self.dimension)
-            .take(items)
-            .map(<[f32]>::to_vec)
-            .collect())
+            .map_err(|error| SessionError::of_run(error, items))
     }
 }
 

@@ -27,6 +27,7 @@ mod resolver;
 mod runtime;
 mod session;
 mod text;
+mod vector_graph;
 mod vision;
 
 pub use calibration::{Calibration, CalibrationError};
@@ -34,7 +35,8 @@ pub use device::{Device, DeviceChoice, DeviceChoiceError};
 pub use dual_encoder::{CPU_BATCH, DualEncoder, EncoderConfig, EncoderReport};
 pub use error::{ErrorClass, InferenceError};
 pub use manifest::{
-    BatchLimits, DistanceBands, Family, FileRole, ManifestError, ModelManifest, PackageFile,
+    BatchLimits, CaptionerLayout, CaptionerSpec, DetectorLayout, DetectorSpec, DistanceBands,
+    Family, FileRole, ManifestError, ModelManifest, PackageFile, Pooling, TaggerLayout, TaggerSpec,
     TextSpec,
 };
 pub use onnx::OnnxError;

@@ -110,7 +110,7 @@ impl ModelPackage {
         };
         for file in &package.manifest.files {
             let bytes = package.read(file)?;
-            if matches!(file.role, FileRole::Vision | FileRole::Text) {
+            if file.role.is_graph() {
                 package.external_files(file, &bytes)?;
             }
         }

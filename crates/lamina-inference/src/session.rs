@@ -1,15 +1,27 @@
-//! The seam between the pool and whatever computes vectors: ONNX sessions, or a scripted one in tests.
+//! The seam between the pool and whatever computes: ONNX sessions, or a scripted one in tests.
+
+use lamina_types::{Embedding, EmbeddingError};
 
 use crate::onnx::OnnxError;
 
-/// Something that turns a batch into vectors. It is owned by one thread; nothing is shared, so nothing is locked.
-pub(crate) trait EncoderSession: Send + 'static {
+/// Something that turns a batch of inputs into outputs. It is owned by one thread; nothing is shared, so nothing is locked.
+pub(crate) trait ModelSession: Send + 'static {
     /// One picture tensor, one text.
     type Input: Send + 'static;
+    /// What one input comes to.
+    type Output: Send + 'static;
 
-    /// One vector of any values for each input, in their order. Must not keep state from one batch to the next.
-    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<Vec<f32>>, SessionError>;
+    /// One output for each input, in their order. Must not keep state from one batch to the next.
+    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<Self::Output>, SessionError>;
+
+    /// Whether an output is there and of no use; counted.
+    fn is_unusable(_output: &Self::Output) -> bool {
+        false
+    }
 }
+
+/// What encoders give for one input: a vector, or why it is of no use.
+pub(crate) type EncoderOutput = Result<Embedding, EmbeddingError>;
 
 /// Why a graph could not be loaded or run.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,10 @@ use ort::session::SessionInputValue;
 use ort::value::{TensorElementType, TensorRef};
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::graph::{Graph, GraphSource};
+use crate::graph::GraphSource;
 use crate::manifest::TextSpec;
-use crate::session::{EncoderSession, SessionError};
+use crate::session::{EncoderOutput, ModelSession, SessionError};
+use crate::vector_graph::VectorGraph;
 
 /// Cuts, maps to token ids and fills up as the manifest says.
 pub(crate) struct TextTokens {
@@ -84,7 +85,7 @@ impl TextTokens {
 
 /// Takes texts of any length.
 pub(crate) struct TextTower {
-    graph: Graph,
+    graph: VectorGraph,
     tokens: TextTokens,
     /// Some exports take 32-bit ids.
     is_narrow: bool,
@@ -96,10 +97,14 @@ impl TextTower {
         index: usize,
         tokenizer: &[u8],
         spec: &TextSpec,
+        dimension: usize,
     ) -> Result<Self, SessionError> {
-        let graph = source.load(index, &["text_embeds", "pooler_output"])?;
-        graph.check_inputs(&["input_ids", "attention_mask"])?;
+        let graph = VectorGraph::load(source, index, dimension, &["text_embeds", "pooler_output"])?;
+        graph
+            .graph()
+            .check_inputs(&["input_ids", "attention_mask"])?;
         let (kind, shape) = graph
+            .graph()
             .input("input_ids")
             .ok_or(SessionError::Signature("input input_ids"))?;
         let is_narrow = kind == TensorElementType::Int32;
@@ -114,7 +119,7 @@ impl TextTower {
                 graph: length,
             });
         }
-        let mask = graph.input("attention_mask");
+        let mask = graph.graph().input("attention_mask");
         if mask.is_some() != spec.attention_mask {
             return Err(SessionError::Disagreement {
                 field: "text.attention_mask",
@@ -135,10 +140,11 @@ impl TextTower {
     }
 }
 
-impl EncoderSession for TextTower {
+impl ModelSession for TextTower {
     type Input = String;
+    type Output = EncoderOutput;
 
-    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<Vec<f32>>, SessionError> {
+    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<EncoderOutput>, SessionError> {
         let TokenBatch {
             mut ids,
             mut mask,
@@ -147,7 +153,7 @@ impl EncoderSession for TextTower {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.graph.rows(batch.len());
+        let rows = self.graph.graph().rows(batch.len());
         for values in [&mut ids, &mut mask] {
             let last = values.len() - length;
             for _ in batch.len()..rows {
@@ -173,6 +179,10 @@ impl EncoderSession for TextTower {
                 batch.len(),
             )
         }
+    }
+
+    fn is_unusable(output: &EncoderOutput) -> bool {
+        output.is_err()
     }
 }
 
@@ -205,6 +215,9 @@ mod tests {
             pad_to_max,
             attention_mask: true,
             prefix: prefix.to_owned(),
+            query_prefix: String::new(),
+            document_prefix: String::new(),
+            pooling: None,
         };
         TextTokens::new(FILE, spec).unwrap()
     }
@@ -252,6 +265,9 @@ mod tests {
             pad_to_max: false,
             attention_mask: false,
             prefix: String::new(),
+            query_prefix: String::new(),
+            document_prefix: String::new(),
+            pooling: None,
         };
         assert!(TextTokens::new(b"{}", spec.clone()).is_err());
         assert!(TextTokens::new(b"\xff\x00", spec.clone()).is_err());

@@ -2,12 +2,13 @@
 
 use ort::value::{TensorElementType, TensorRef};
 
-use crate::graph::{Graph, GraphSource};
-use crate::session::{EncoderSession, SessionError};
+use crate::graph::GraphSource;
+use crate::session::{EncoderOutput, ModelSession, SessionError};
+use crate::vector_graph::VectorGraph;
 
 /// Takes tensors of 3 x size x size values, channel by channel, rows from the top.
 pub(crate) struct VisionTower {
-    graph: Graph,
+    graph: VectorGraph,
     size: usize,
     /// The batch as one block, kept between runs.
     block: Vec<f32>,
@@ -18,10 +19,13 @@ impl VisionTower {
         source: &GraphSource,
         index: usize,
         size: u32,
+        dimension: usize,
     ) -> Result<Self, SessionError> {
-        let graph = source.load(index, &["image_embeds", "pooler_output"])?;
-        graph.check_inputs(&["pixel_values"])?;
+        let graph =
+            VectorGraph::load(source, index, dimension, &["image_embeds", "pooler_output"])?;
+        graph.graph().check_inputs(&["pixel_values"])?;
         let (kind, shape) = graph
+            .graph()
             .input("pixel_values")
             .ok_or(SessionError::Signature("input pixel_values"))?;
         if kind != TensorElementType::Float32 || shape.len() != 4 {
@@ -46,14 +50,15 @@ impl VisionTower {
     }
 }
 
-impl EncoderSession for VisionTower {
+impl ModelSession for VisionTower {
     type Input = Vec<f32>;
+    type Output = EncoderOutput;
 
-    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<Vec<f32>>, SessionError> {
+    fn run(&mut self, batch: &[Self::Input]) -> Result<Vec<EncoderOutput>, SessionError> {
         let Some(last) = batch.last() else {
             return Ok(Vec::new());
         };
-        let rows = self.graph.rows(batch.len());
+        let rows = self.graph.graph().rows(batch.len());
         self.block.clear();
         self.block.reserve(rows * last.len());
         for row in batch
@@ -67,5 +72,9 @@ impl EncoderSession for VisionTower {
             .map_err(SessionError::Run)?;
         self.graph
             .run(vec![("pixel_values", pixels.into())], rows, batch.len())
+    }
+
+    fn is_unusable(output: &EncoderOutput) -> bool {
+        output.is_err()
     }
 }

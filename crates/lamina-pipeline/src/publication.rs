@@ -36,7 +36,7 @@ impl Publication {
                 space.key.package
             ))
         })?;
-        let settings = index_settings(encoder.manifest(), workshop.exact_limit);
+        let settings = index_settings(encoder.bands(), workshop.exact_limit);
         let stop = StopFlag::new();
         let building = building::build(
             &workshop.pool,

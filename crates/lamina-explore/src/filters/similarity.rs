@@ -43,7 +43,7 @@ impl FilterKind for Similarity {
         .await?;
         let own_bound = context
             .encoder()
-            .map(|encoder| encoder.manifest().index.anchor_distance);
+            .map(|encoder| encoder.bands().anchor_distance);
         let max_distance = self
             .threshold
             .map(|threshold| context.sense.max_distance(threshold))

@@ -108,7 +108,7 @@ impl FilterKind for Text {
                 Ok(Selection::Near(Near {
                     query: query.to_vec(),
                     max_distance,
-                    calibration: encoder.manifest().calibration.clone(),
+                    calibration: encoder.calibration().cloned(),
                 }))
             }
         }

@@ -66,7 +66,7 @@ impl<'a> Naive<'a> {
         for text in texts {
             let texts = vec![text.clone()];
             let vector = world.encoder.embed_texts(Lane::Interactive, texts).await;
-            let calibration = world.encoder.manifest().calibration.clone().unwrap();
+            let calibration = world.encoder.calibration().cloned().unwrap();
             let raw = distances_to(world, vector.unwrap()[0].as_slice());
             let shown = raw.iter().map(|raw| calibration.apply(*raw)).collect();
             naive.distances.insert(text, shown);
@@ -158,7 +158,7 @@ impl<'a> Naive<'a> {
     }
 
     fn own_bound(&self) -> f32 {
-        self.world.encoder.manifest().index.anchor_distance
+        self.world.encoder.bands().anchor_distance
     }
 
     /// Of the first search by vector, else of the first search by words.

@@ -336,7 +336,7 @@ async fn publish(
     let (entity_type, space) = (EntityType::Images, Space::Index);
     let found = spaces::find(pool, dataset, entity_type, space).await;
     let found = found.unwrap().unwrap();
-    let settings = index_settings(encoder.manifest(), 50_000);
+    let settings = index_settings(encoder.bands(), 50_000);
     let generation = building::build(pool, dataset, &found, 1, settings, StopFlag::new())
         .await
         .unwrap();

@@ -12,10 +12,10 @@ use tracing::Span;
 use super::{Answer, Lane};
 
 /// One waiting item.
-pub(super) struct Entry<I> {
+pub(super) struct Entry<I, O> {
     pub(super) input: I,
     pub(super) lane: Lane,
-    pub(super) reply: oneshot::Sender<Answer>,
+    pub(super) reply: oneshot::Sender<Answer<O>>,
     pub(super) queued: Instant,
     /// Whose request it is, for the span of the batch.
     pub(super) span: Span,
@@ -42,22 +42,22 @@ pub(super) enum Refused {
 }
 
 /// A batch and what was thrown away on the way to it.
-pub(super) struct Taken<I> {
-    pub(super) entries: Vec<Entry<I>>,
+pub(super) struct Taken<I, O> {
+    pub(super) entries: Vec<Entry<I, O>>,
     /// Items whose caller had gone.
     pub(super) abandoned: usize,
 }
 
-pub(super) struct Lanes<I> {
+pub(super) struct Lanes<I, O> {
     policy: Policy,
-    state: Mutex<State<I>>,
+    state: Mutex<State<I, O>>,
     /// Signalled for every change that a waiting thread may want to see.
     changed: Condvar,
 }
 
-struct State<I> {
-    interactive: VecDeque<Entry<I>>,
-    bulk: VecDeque<Entry<I>>,
+struct State<I, O> {
+    interactive: VecDeque<Entry<I, O>>,
+    bulk: VecDeque<Entry<I, O>>,
     /// The last batch left waiting bulk items out.
     passed_bulk_over: bool,
     is_closed: bool,
@@ -65,7 +65,7 @@ struct State<I> {
     workers: usize,
 }
 
-impl<I> Lanes<I> {
+impl<I, O> Lanes<I, O> {
     pub(super) fn new(policy: Policy, workers: usize) -> Self {
         let state = State {
             interactive: VecDeque::new(),
@@ -85,7 +85,7 @@ impl<I> Lanes<I> {
     pub(super) fn push_interactive(
         &self,
         inputs: Vec<I>,
-    ) -> Result<Vec<oneshot::Receiver<Answer>>, Refused> {
+    ) -> Result<Vec<oneshot::Receiver<Answer<O>>>, Refused> {
         let limit = self.policy.interactive_capacity;
         let mut state = self.lock();
         if state.is_closed {
@@ -122,7 +122,7 @@ impl<I> Lanes<I> {
         &self,
         input: I,
         place: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Answer>, Refused> {
+    ) -> Result<oneshot::Receiver<Answer<O>>, Refused> {
         let mut state = self.lock();
         if state.is_closed {
             return Err(Refused::Closed);
@@ -135,7 +135,7 @@ impl<I> Lanes<I> {
     }
 
     /// What waits, up to `limit` items; blocks while nothing does. `None` when the lanes are closed.
-    pub(super) fn take(&self, limit: usize) -> Option<Taken<I>> {
+    pub(super) fn take(&self, limit: usize) -> Option<Taken<I, O>> {
         let mut state = self.lock();
         let mut abandoned = 0;
         loop {
@@ -163,7 +163,7 @@ impl<I> Lanes<I> {
     }
 
     /// Takes nothing in any more and gives back what waits.
-    pub(super) fn close(&self) -> Vec<Entry<I>> {
+    pub(super) fn close(&self) -> Vec<Entry<I, O>> {
         let mut state = self.lock();
         state.is_closed = true;
         let state = &mut *state;
@@ -193,17 +193,17 @@ impl<I> Lanes<I> {
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<I>> {
+    fn lock(&self) -> MutexGuard<'_, State<I, O>> {
         // Nothing panics between two consistent states, so a poisoned lock still guards good data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn entry<I>(
+fn entry<I, O>(
     input: I,
     lane: Lane,
     place: Option<OwnedSemaphorePermit>,
-) -> (Entry<I>, oneshot::Receiver<Answer>) {
+) -> (Entry<I, O>, oneshot::Receiver<Answer<O>>) {
     let (reply, receiver) = oneshot::channel();
     (
         Entry {

@@ -12,20 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lamina_types::{Embedding, EmbeddingError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::InferenceError;
-use crate::session::{EncoderSession, SessionError};
+use crate::session::{ModelSession, SessionError};
 
 use counters::Counters;
 pub use counters::{LaneReport, PoolReport};
 use lanes::{Lanes, Policy, Refused};
 
 /// What one item comes to.
-type Answer = Result<Result<Embedding, EmbeddingError>, InferenceError>;
-/// What the items of a request come to.
-type Answers = Result<Vec<Result<Embedding, EmbeddingError>>, InferenceError>;
+type Answer<O> = Result<O, InferenceError>;
 
 /// Who waits: people, or a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,21 +59,21 @@ pub(crate) struct PoolConfig {
 }
 
 /// The pool of one graph.
-pub(crate) struct Pool<I> {
-    shared: Arc<Shared<I>>,
+pub(crate) struct Pool<I, O> {
+    shared: Arc<Shared<I, O>>,
     /// One permit for each place in the bulk lane.
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the threads see of a pool.
-struct Shared<I> {
+struct Shared<I, O> {
     config: PoolConfig,
-    lanes: Lanes<I>,
+    lanes: Lanes<I, O>,
     counters: Counters,
 }
 
-impl<I: Send + 'static> Pool<I> {
+impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
     /// Warms every session up with its worst batch, then gives each a thread. Blocks as long as the warm-up takes.
     pub(crate) fn start<S>(
         config: PoolConfig,
@@ -84,7 +81,7 @@ impl<I: Send + 'static> Pool<I> {
         worst: &[I],
     ) -> Result<Self, InferenceError>
     where
-        S: EncoderSession<Input = I>,
+        S: ModelSession<Input = I, Output = O>,
     {
         let failed = |source| InferenceError::Start {
             model: config.model.clone(),
@@ -133,7 +130,7 @@ impl<I: Send + 'static> Pool<I> {
     /// Answers for all items, in their order, or the first failure.
     ///
     /// Cancel safe: items of a dropped call that still wait are never run.
-    pub(crate) async fn embed(&self, lane: Lane, inputs: Vec<I>) -> Answers {
+    pub(crate) async fn run(&self, lane: Lane, inputs: Vec<I>) -> Result<Vec<O>, InferenceError> {
         let mut waiting = Vec::with_capacity(inputs.len());
         match lane {
             Lane::Interactive => match self.shared.lanes.push_interactive(inputs) {
@@ -200,7 +197,7 @@ impl<I: Send + 'static> Pool<I> {
 }
 
 /// Refuses everything that waits and everything new.
-fn close<I>(shared: &Shared<I>, places: &Semaphore) {
+fn close<I, O>(shared: &Shared<I, O>, places: &Semaphore) {
     places.close();
     for entry in shared.lanes.close() {
         // A receiver that is gone needs no answer.
@@ -210,7 +207,7 @@ fn close<I>(shared: &Shared<I>, places: &Semaphore) {
     }
 }
 
-impl<I> Drop for Pool<I> {
+impl<I, O> Drop for Pool<I, O> {
     /// Waits for the batches that run: a session must not outlive the process's own end.
     fn drop(&mut self) {
         close(&self.shared, &self.places);

@@ -7,8 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
 
+use lamina_types::{Embedding, EmbeddingError};
+
 use super::*;
 use crate::ErrorClass;
+use crate::session::EncoderOutput;
 
 /// Long enough for any machine, short enough to end a hanging test.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -38,10 +41,15 @@ struct Scripted {
     batches: Batches,
 }
 
-impl EncoderSession for Scripted {
+impl ModelSession for Scripted {
     type Input = u32;
+    type Output = EncoderOutput;
 
-    fn run(&mut self, batch: &[u32]) -> Result<Vec<Vec<f32>>, SessionError> {
+    fn is_unusable(output: &EncoderOutput) -> bool {
+        output.is_err()
+    }
+
+    fn run(&mut self, batch: &[u32]) -> Result<Vec<EncoderOutput>, SessionError> {
         self.batches.lock().unwrap().push(batch.to_vec());
         let mut rows: Vec<_> = batch
             .iter()
@@ -77,7 +85,7 @@ impl EncoderSession for Scripted {
                 release.recv_timeout(DEADLINE).unwrap();
             }
         }
-        Ok(rows)
+        Ok(rows.into_iter().map(Embedding::new).collect())
     }
 }
 
@@ -99,7 +107,7 @@ fn config(max_batch: usize, capacity: usize) -> PoolConfig {
 }
 
 /// A pool over one session, and the batches it ran after the warm-up.
-fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32>, Batches) {
+fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32, EncoderOutput>, Batches) {
     start_session(
         config,
         Scripted {
@@ -109,7 +117,7 @@ fn start(config: PoolConfig, steps: Vec<Step>) -> (Pool<u32>, Batches) {
     )
 }
 
-fn start_session(config: PoolConfig, mut session: Scripted) -> (Pool<u32>, Batches) {
+fn start_session(config: PoolConfig, mut session: Scripted) -> (Pool<u32, EncoderOutput>, Batches) {
     // The warm-up takes the first step.
     session.steps.push_front(Step::Fine);
     let batches = Arc::clone(&session.batches);
@@ -134,7 +142,7 @@ fn direction(number: u32) -> Embedding {
     Embedding::new(vec![number as f32 + 1.0, 1.0]).unwrap()
 }
 
-fn good(numbers: impl IntoIterator<Item = u32>) -> Vec<Result<Embedding, EmbeddingError>> {
+fn good(numbers: impl IntoIterator<Item = u32>) -> Vec<EncoderOutput> {
     numbers
         .into_iter()
         .map(|number| Ok(direction(number)))
@@ -146,7 +154,7 @@ async fn every_item_gets_its_own_vector_in_order() {
     let (pool, _) = start(config(4, 64), Vec::new());
     for lane in [Lane::Interactive, Lane::Bulk] {
         assert_eq!(
-            pool.embed(lane, (0..30).collect()).await.unwrap(),
+            pool.run(lane, (0..30).collect()).await.unwrap(),
             good(0..30)
         );
     }
@@ -156,7 +164,7 @@ async fn every_item_gets_its_own_vector_in_order() {
         (60, 30, 30)
     );
     assert!(report.is_running && report.is_last_batch_good && report.last_error.is_none());
-    assert!(pool.embed(Lane::Bulk, Vec::new()).await.unwrap().is_empty());
+    assert!(pool.run(Lane::Bulk, Vec::new()).await.unwrap().is_empty());
 }
 
 /// Holds the session with bulk item 0, queues the given items behind it, lets go, and gives the batches.
@@ -167,11 +175,11 @@ async fn batches_behind_a_held_one(
 ) -> Vec<Vec<u32>> {
     let (step, entered, release) = hold();
     let (pool, batches) = start(config, vec![step]);
-    let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));
+    let mut first = pin!(pool.run(Lane::Bulk, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut bulk = pin!(pool.embed(Lane::Bulk, bulk.to_vec()));
-    let mut interactive = pin!(pool.embed(Lane::Interactive, interactive.to_vec()));
+    let mut bulk = pin!(pool.run(Lane::Bulk, bulk.to_vec()));
+    let mut interactive = pin!(pool.run(Lane::Interactive, interactive.to_vec()));
     assert!(poll_once(bulk.as_mut()).await.is_none());
     assert!(poll_once(interactive.as_mut()).await.is_none());
     release.send(()).unwrap();
@@ -211,25 +219,25 @@ async fn bulk_items_never_stand_still() {
 async fn a_full_interactive_lane_refuses_with_a_time() {
     let (step, entered, release) = hold();
     let (pool, _) = start(config(4, 2), vec![step]);
-    let mut first = pin!(pool.embed(Lane::Interactive, vec![0]));
+    let mut first = pin!(pool.run(Lane::Interactive, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut kept = pin!(pool.embed(Lane::Interactive, vec![1]));
+    let mut kept = pin!(pool.run(Lane::Interactive, vec![1]));
     assert!(poll_once(kept.as_mut()).await.is_none());
     {
-        let mut given_up = pin!(pool.embed(Lane::Interactive, vec![2]));
+        let mut given_up = pin!(pool.run(Lane::Interactive, vec![2]));
         assert!(poll_once(given_up.as_mut()).await.is_none());
-        let error = pool.embed(Lane::Interactive, vec![3]).await.unwrap_err();
+        let error = pool.run(Lane::Interactive, vec![3]).await.unwrap_err();
         let ErrorClass::Overloaded { retry_after } = error.class() else {
             panic!("{error}")
         };
         assert!((Duration::from_secs(1)..=Duration::from_secs(30)).contains(&retry_after));
     }
     // Who gave up makes room.
-    let mut late = pin!(pool.embed(Lane::Interactive, vec![4]));
+    let mut late = pin!(pool.run(Lane::Interactive, vec![4]));
     assert!(poll_once(late.as_mut()).await.is_none());
     let error = pool
-        .embed(Lane::Interactive, vec![5, 6, 7])
+        .run(Lane::Interactive, vec![5, 6, 7])
         .await
         .unwrap_err();
     assert_eq!(error.class(), ErrorClass::InvalidInput, "{error}");
@@ -246,10 +254,10 @@ async fn a_full_interactive_lane_refuses_with_a_time() {
 async fn a_full_bulk_lane_makes_its_senders_wait() {
     let (step, entered, release) = hold();
     let (pool, _) = start(config(4, 2), vec![step]);
-    let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));
+    let mut first = pin!(pool.run(Lane::Bulk, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut rest = pin!(pool.embed(Lane::Bulk, (1..10).collect()));
+    let mut rest = pin!(pool.run(Lane::Bulk, (1..10).collect()));
     assert!(poll_once(rest.as_mut()).await.is_none());
     assert_eq!(pool.report().bulk.waiting, 2);
     release.send(()).unwrap();
@@ -261,12 +269,12 @@ async fn a_full_bulk_lane_makes_its_senders_wait() {
 async fn items_whose_caller_has_gone_are_not_run() {
     let (step, entered, release) = hold();
     let (pool, batches) = start(config(4, 64), vec![step]);
-    let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));
+    let mut first = pin!(pool.run(Lane::Bulk, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut kept = pin!(pool.embed(Lane::Bulk, vec![3]));
+    let mut kept = pin!(pool.run(Lane::Bulk, vec![3]));
     {
-        let mut gone = pin!(pool.embed(Lane::Bulk, vec![1, 2]));
+        let mut gone = pin!(pool.run(Lane::Bulk, vec![1, 2]));
         assert!(poll_once(gone.as_mut()).await.is_none());
         assert!(poll_once(kept.as_mut()).await.is_none());
     }
@@ -291,10 +299,10 @@ async fn out_of_memory_halves_the_batch_until_it_fits() {
         ..Scripted::default()
     };
     let (pool, batches) = start_session(config(4, 64), session);
-    let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));
+    let mut first = pin!(pool.run(Lane::Bulk, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut rest = pin!(pool.embed(Lane::Bulk, (1..7).collect()));
+    let mut rest = pin!(pool.run(Lane::Bulk, (1..7).collect()));
     assert!(poll_once(rest.as_mut()).await.is_none());
     release.send(()).unwrap();
     let (first, rest) = tokio::join!(first, rest);
@@ -324,10 +332,10 @@ async fn out_of_memory_halves_the_batch_until_it_fits() {
 async fn the_batch_grows_again_when_memory_is_back() {
     let (step, entered, release) = hold();
     let (pool, batches) = start(config(4, 512), vec![step, Step::NoMemoryAbove(1)]);
-    let mut first = pin!(pool.embed(Lane::Bulk, vec![0]));
+    let mut first = pin!(pool.run(Lane::Bulk, vec![0]));
     assert!(poll_once(first.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut rest = pin!(pool.embed(Lane::Bulk, (1..400).collect()));
+    let mut rest = pin!(pool.run(Lane::Bulk, (1..400).collect()));
     assert!(poll_once(rest.as_mut()).await.is_none());
     release.send(()).unwrap();
     let (first, rest) = tokio::join!(first, rest);
@@ -340,22 +348,22 @@ async fn the_batch_grows_again_when_memory_is_back() {
 #[tokio::test]
 async fn one_item_that_does_not_fit_fails_alone() {
     let (pool, _) = start(config(4, 64), vec![Step::NoMemoryAbove(0)]);
-    let error = pool.embed(Lane::Bulk, vec![1]).await.unwrap_err();
+    let error = pool.run(Lane::Bulk, vec![1]).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Internal);
-    assert_eq!(pool.embed(Lane::Bulk, vec![2]).await.unwrap(), good([2]));
+    assert_eq!(pool.run(Lane::Bulk, vec![2]).await.unwrap(), good([2]));
 }
 
 #[tokio::test]
 async fn a_failed_batch_fails_alone_and_is_reported() {
     for step in [Step::Fail, Step::Panic, Step::TooFewRows] {
         let (pool, _) = start(config(4, 64), vec![step]);
-        let error = pool.embed(Lane::Interactive, vec![1, 2]).await.unwrap_err();
+        let error = pool.run(Lane::Interactive, vec![1, 2]).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Internal);
         let report = pool.report();
         assert!(report.is_running && !report.is_last_batch_good && report.last_error.is_some());
         assert_eq!(report.failed_batches, 1);
         assert_eq!(
-            pool.embed(Lane::Interactive, vec![3]).await.unwrap(),
+            pool.run(Lane::Interactive, vec![3]).await.unwrap(),
             good([3])
         );
         assert!(pool.report().is_last_batch_good);
@@ -365,7 +373,7 @@ async fn a_failed_batch_fails_alone_and_is_reported() {
 #[tokio::test]
 async fn a_bad_vector_is_the_fault_of_its_item_only() {
     let (pool, _) = start(config(4, 64), vec![Step::NanFor(2)]);
-    let answers = pool.embed(Lane::Interactive, vec![1, 2, 3]).await.unwrap();
+    let answers = pool.run(Lane::Interactive, vec![1, 2, 3]).await.unwrap();
     assert_eq!(
         answers,
         [
@@ -380,14 +388,14 @@ async fn a_bad_vector_is_the_fault_of_its_item_only() {
 #[tokio::test]
 async fn a_lost_device_stops_the_pool() {
     let (pool, _) = start(config(4, 64), vec![Step::LoseDevice]);
-    let error = pool.embed(Lane::Bulk, vec![1]).await.unwrap_err();
+    let error = pool.run(Lane::Bulk, vec![1]).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");
     for thread in pool.stop() {
         thread.join().unwrap();
     }
     for lane in [Lane::Bulk, Lane::Interactive] {
         assert!(matches!(
-            pool.embed(lane, vec![2]).await,
+            pool.run(lane, vec![2]).await,
             Err(InferenceError::Stopped { .. })
         ));
     }
@@ -403,14 +411,14 @@ async fn two_sessions_serve_one_queue_and_one_may_be_lost() {
         ..Scripted::default()
     });
     let pool = Pool::start(config(1, 64), sessions.into(), &[0]).unwrap();
-    let mut both = pin!(pool.embed(Lane::Interactive, vec![1, 2]));
+    let mut both = pin!(pool.run(Lane::Interactive, vec![1, 2]));
     assert!(poll_once(both.as_mut()).await.is_none());
     first_entered.recv_timeout(DEADLINE).unwrap();
     second_entered.recv_timeout(DEADLINE).unwrap();
     // One goes on and is lost; the other is still held, so the pool still runs.
     let_first_go.send(()).unwrap();
     assert!(
-        pool.embed(Lane::Interactive, vec![3])
+        pool.run(Lane::Interactive, vec![3])
             .await
             .unwrap_err()
             .class()
@@ -425,18 +433,18 @@ async fn two_sessions_serve_one_queue_and_one_may_be_lost() {
 async fn stopping_ends_the_running_batch_and_refuses_the_rest() {
     let (step, entered, release) = hold();
     let (pool, batches) = start(config(4, 2), vec![step]);
-    let mut running = pin!(pool.embed(Lane::Interactive, vec![0]));
+    let mut running = pin!(pool.run(Lane::Interactive, vec![0]));
     assert!(poll_once(running.as_mut()).await.is_none());
     entered.recv_timeout(DEADLINE).unwrap();
-    let mut waiting = pin!(pool.embed(Lane::Interactive, vec![1]));
+    let mut waiting = pin!(pool.run(Lane::Interactive, vec![1]));
     assert!(poll_once(waiting.as_mut()).await.is_none());
-    let mut sending = pin!(pool.embed(Lane::Bulk, vec![2, 3, 4]));
+    let mut sending = pin!(pool.run(Lane::Bulk, vec![2, 3, 4]));
     assert!(poll_once(sending.as_mut()).await.is_none());
     let threads = pool.stop();
     assert!(matches!(waiting.await, Err(InferenceError::Stopped { .. })));
     assert!(matches!(sending.await, Err(InferenceError::Stopped { .. })));
     assert!(matches!(
-        pool.embed(Lane::Bulk, vec![5]).await,
+        pool.run(Lane::Bulk, vec![5]).await,
         Err(InferenceError::Stopped { .. })
     ));
     release.send(()).unwrap();

@@ -4,17 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use lamina_types::Embedding;
 use tokio::sync::Semaphore;
 
 use super::lanes::Entry;
 use super::{Shared, batch_error, close};
-use crate::session::{EncoderSession, SessionError};
+use crate::session::{ModelSession, SessionError};
 
 /// Batches without trouble after which a size that was halved for want of memory is doubled again.
 const BATCHES_UNTIL_DOUBLED: u32 = 64;
 
-type Vectors = Vec<Result<Vec<f32>, Arc<SessionError>>>;
+type Outputs<O> = Vec<Result<O, Arc<SessionError>>>;
 
 /// How large a batch may be: the manifest's budget, or less after the device ran out of memory.
 struct Ceiling {
@@ -39,7 +38,7 @@ impl Ceiling {
 }
 
 /// Runs the worst batch, so that arenas have their size and the first real request is not the slow one. Gives the size that fits.
-pub(super) fn warm_up<S: EncoderSession>(
+pub(super) fn warm_up<S: ModelSession>(
     session: &mut S,
     worst: &[S::Input],
 ) -> Result<usize, SessionError> {
@@ -54,10 +53,10 @@ pub(super) fn warm_up<S: EncoderSession>(
 }
 
 /// Takes batches until the lanes close or the device is lost.
-pub(super) fn work<S: EncoderSession>(
+pub(super) fn work<S: ModelSession>(
     mut session: S,
     limit: usize,
-    shared: &Shared<S::Input>,
+    shared: &Shared<S::Input, S::Output>,
     places: &Semaphore,
 ) {
     let mut ceiling = Ceiling {
@@ -88,11 +87,11 @@ struct Outcome {
     is_lost: bool,
 }
 
-fn run_batch<S: EncoderSession>(
+fn run_batch<S: ModelSession>(
     session: &mut S,
-    entries: Vec<Entry<S::Input>>,
+    entries: Vec<Entry<S::Input, S::Output>>,
     ceiling: &mut Ceiling,
-    shared: &Shared<S::Input>,
+    shared: &Shared<S::Input, S::Output>,
 ) -> Outcome {
     let model = &shared.config.model;
     let span = tracing::debug_span!("batch", inference.model = %model, items = entries.len());
@@ -104,10 +103,10 @@ fn run_batch<S: EncoderSession>(
         replies.push(entry.reply);
     }
     let _inside = span.enter();
-    let vectors = run_halving(session, &inputs, ceiling, shared);
-    let failure = vectors
+    let outputs = run_halving(session, &inputs, ceiling, shared);
+    let failure = outputs
         .iter()
-        .find_map(|vector| vector.as_ref().err().cloned());
+        .find_map(|output| output.as_ref().err().cloned());
     match &failure {
         Some(error) => tracing::warn!(
             error = error_chain(error),
@@ -119,16 +118,11 @@ fn run_batch<S: EncoderSession>(
     shared
         .counters
         .finished(failure.as_ref().map(|error| error_chain(error)));
-    for (reply, vector) in replies.into_iter().zip(vectors) {
-        let answer = vector
-            .map_err(|error| batch_error(model, &error))
-            .map(|values| {
-                let embedding = Embedding::new(values);
-                if embedding.is_err() {
-                    shared.counters.bad_vector();
-                }
-                embedding
-            });
+    for (reply, output) in replies.into_iter().zip(outputs) {
+        if output.as_ref().is_ok_and(S::is_unusable) {
+            shared.counters.bad_vector();
+        }
+        let answer = output.map_err(|error| batch_error(model, &error));
         // The caller may have gone meanwhile.
         let _ = reply.send(answer);
     }
@@ -137,23 +131,23 @@ fn run_batch<S: EncoderSession>(
     }
 }
 
-/// One vector or error for each input. Halves the batch as long as memory is short.
-fn run_halving<S: EncoderSession>(
+/// One output or error for each input. Halves the batch as long as memory is short.
+fn run_halving<S: ModelSession>(
     session: &mut S,
     inputs: &[S::Input],
     ceiling: &mut Ceiling,
-    shared: &Shared<S::Input>,
-) -> Vectors {
+    shared: &Shared<S::Input, S::Output>,
+) -> Outputs<S::Output> {
     let started = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| session.run(inputs)))
         .unwrap_or(Err(SessionError::Panicked));
     shared.counters.ran(inputs.len(), started.elapsed());
     match result {
-        Ok(vectors) if vectors.len() == inputs.len() => vectors.into_iter().map(Ok).collect(),
-        Ok(vectors) => fail(
+        Ok(outputs) if outputs.len() == inputs.len() => outputs.into_iter().map(Ok).collect(),
+        Ok(outputs) => fail(
             inputs.len(),
             SessionError::WrongOutput {
-                found: vectors.len(),
+                found: outputs.len(),
                 expected: inputs.len(),
             },
         ),
@@ -167,15 +161,15 @@ fn run_halving<S: EncoderSession>(
             shared.counters.halved();
             ceiling.lower(half);
             let (left, right) = inputs.split_at(half);
-            let mut vectors = run_halving(session, left, ceiling, shared);
-            vectors.extend(run_halving(session, right, ceiling, shared));
-            vectors
+            let mut outputs = run_halving(session, left, ceiling, shared);
+            outputs.extend(run_halving(session, right, ceiling, shared));
+            outputs
         }
         Err(error) => fail(inputs.len(), error),
     }
 }
 
-fn fail(items: usize, error: SessionError) -> Vectors {
+fn fail<O>(items: usize, error: SessionError) -> Outputs<O> {
     let error = Arc::new(error);
     (0..items).map(|_| Err(Arc::clone(&error))).collect()
 }

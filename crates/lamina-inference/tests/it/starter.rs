@@ -85,7 +85,7 @@ async fn pictures_and_texts_agree_with_the_reference() {
     let texts = encoder.embed_texts(Lane::Interactive, texts).await.unwrap();
     let mut names = Vec::new();
     for (found, golden) in pictures.iter().zip(&golden.images) {
-        assert_eq!(found.dimension(), encoder.manifest().dimension);
+        assert_eq!(found.dimension(), encoder.dimension());
         assert_near(
             found.as_slice(),
             &golden.first_16,

@@ -168,12 +168,6 @@ async fn record(
     vectors.sort_by_key(|(id, _)| *id);
     vectors.dedup_by_key(|(id, _)| *id);
     measures::put(&mut *conn, &all_measures).await?;
-    outputs::put_vectors(
-        &mut *conn,
-        encoder.key(),
-        encoder.manifest().dimension,
-        &vectors,
-    )
-    .await?;
+    outputs::put_vectors(&mut *conn, encoder.key(), encoder.dimension(), &vectors).await?;
     Ok(positions.into_iter().zip(ids).collect())
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
         entity_type: EntityType::Images,
         space: Space::Index,
         key: encoder.key().clone(),
-        dimension: encoder.manifest().dimension as u32,
+        dimension: encoder.dimension() as u32,
     };
 
     let mut tx = workshop.pool.begin().await?;

@@ -54,7 +54,7 @@ pub async fn measure(
         embedding_time += process_cpu().saturating_sub(start);
         embeddings.extend(answers.into_iter().flatten());
     }
-    let settings = index_settings(encoder.manifest(), DEFAULT_EXACT_LIMIT);
+    let settings = index_settings(encoder.bands(), DEFAULT_EXACT_LIMIT);
     let header = GenerationHeader {
         origin_dataset_id: DatasetId::new(),
         entity_type: EntityType::Images,
