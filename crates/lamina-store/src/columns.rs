@@ -7,7 +7,10 @@ use std::str::FromStr;
 use lamina_types::{ContentHash, UnknownValue};
 use sqlx::{Row, postgres::PgRow};
 
-fn broken(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+pub(crate) fn broken(
+    column: &str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),
         source: Box::new(source),

@@ -19,6 +19,8 @@ pub const FAIL_POINTS: &[&str] = &[
     "removal_rows_gone",
     // Media rows of a batch are inserted, not committed.
     "media_inserted",
+    // The rows of a copy are inserted, not committed.
+    "copy_filled",
     // A generation's row is inserted, not committed.
     "generation_inserted",
 ];

@@ -29,7 +29,7 @@ pub struct ContentMeasures {
 }
 
 impl ContentMeasures {
-    const fn values(&self) -> [f32; 6] {
+    pub(crate) const fn values(&self) -> [f32; 6] {
         [
             self.sharpness,
             self.luma_low,

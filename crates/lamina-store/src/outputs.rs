@@ -1,8 +1,10 @@
 //! Outputs: what a model package says about a content, with which parameters. Keyed by content, so every dataset that
 //! holds the same picture shares them; never updated, replaced packages write new rows.
 
-use lamina_types::SpaceKey;
-use sqlx::PgExecutor;
+use std::collections::HashMap;
+
+use lamina_types::{DatasetId, SpaceKey};
+use sqlx::{PgExecutor, Row};
 
 use crate::StoreError;
 
@@ -82,4 +84,46 @@ pub async fn put_values(
         .execute(ex)
         .await?;
     Ok(())
+}
+
+/// Values by content id; contents without one are left out.
+///
+/// # Errors
+/// The database.
+pub async fn values(
+    ex: impl PgExecutor<'_>,
+    key: &SpaceKey,
+    content_ids: &[i64],
+) -> Result<HashMap<i64, serde_json::Value>, StoreError> {
+    let sql = "select content_id, value from outputs \
+               where content_id = any($1) and package = $2 and parameters = $3 and value is not null";
+    let rows = sqlx::query(sql)
+        .bind(content_ids)
+        .bind(&key.package)
+        .bind(&key.parameters)
+        .fetch_all(ex)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("content_id")?, row.try_get("value")?)))
+        .collect()
+}
+
+/// How many different contents of a dataset's media have no output for `key`.
+///
+/// # Errors
+/// The database.
+pub async fn count_lacking(
+    ex: impl PgExecutor<'_>,
+    key: &SpaceKey,
+    dataset: DatasetId,
+) -> Result<u64, StoreError> {
+    let sql = "select count(*) from (select distinct content_id from media where dataset_id = $1) m where not exists \
+               (select from outputs o where o.content_id = m.content_id and o.package = $2 and o.parameters = $3)";
+    let count: i64 = sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(&key.package)
+        .bind(&key.parameters)
+        .fetch_one(ex)
+        .await?;
+    Ok(count.unsigned_abs())
 }

@@ -31,7 +31,7 @@ pub use jobs::{
 };
 pub use outcome::{RejectReason, Rejection};
 pub use score::{DEFAULT_ANCHOR_DISTANCE, LEVELS, SimilarityThreshold, ThresholdError};
-pub use slots::{CAPTION_TEXT_SLOT, EnrichmentType, INDEX_SLOT, Slot};
+pub use slots::{CAPTION_TEXT_SLOT, EnrichmentStatus, EnrichmentType, INDEX_SLOT, Slot};
 pub use space::{Space, SpaceKey};
 
 /// A text that is none of the known values of an enumeration.

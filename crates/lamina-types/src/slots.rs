@@ -55,6 +55,22 @@ impl EnrichmentType {
     }
 }
 
+text_enum!(
+    /// How far the enrichment of a dataset is (contract 2.2).
+    EnrichmentStatus, "enrichment status", {
+        /// Nothing was ever asked for.
+        New = "NEW",
+        /// Models are being applied.
+        InProgress = "IN_PROGRESS",
+        /// Everything that was asked for is applied.
+        Completed = "COMPLETED",
+        /// It could not be done.
+        Failed = "FAILED",
+        /// Somebody stopped it.
+        Aborted = "ABORTED",
+    }
+);
+
 /// What the API calls a model.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Slot {

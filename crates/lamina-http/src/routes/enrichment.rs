@@ -47,7 +47,7 @@ pub(crate) async fn get_enrichment_context(
     }
     Ok(Json(EnrichmentContext {
         enrichment_context_id: context.as_uuid(),
-        status,
+        status: status.to_string(),
         dataset_enrichment_models: AppliedModels { enrichment_models },
     }))
 }

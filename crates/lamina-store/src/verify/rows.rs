@@ -48,13 +48,18 @@ const CHECKS: &[RowCheck] = &[
                    where dataset_id = i.dataset_id and batch = i.batch and state = 'done' \
                    except all select content_id, file_name, original_uri from media \
                    where dataset_id = i.dataset_id and batch = i.batch)) \
+              union all select 'dataset ' || d.id || ': ' || count(o.id) || ' objects with ordinals ' || min(o.ordinal) || '..' || max(o.ordinal) \
+                  || ', it says ' || d.n_objects \
+                  from complete d left join objects o on o.dataset_id = d.id group by d.id, d.n_objects \
+                  having count(o.id) <> d.n_objects or count(o.id) > 0 and (min(o.ordinal) <> 0 or max(o.ordinal) <> count(o.id) - 1) \
               union all select 'dataset ' || d.id || ' shows content ' || c.id || ' of another owner' \
                   from datasets d join media m on m.dataset_id = d.id join contents c on c.id = m.content_id \
                   where c.owner_id <> d.owner_id",
     },
     RowCheck {
         id: "V3",
-        description: "every media item of a READY dataset has exactly one output in each of its spaces, of the right length",
+        description: "every item of a READY dataset has exactly one output in each of its spaces, of the right length, or a \
+                      row that says why not; every caption has a vector",
         sql: "with ready as (select * from datasets where $1 > 0 and $2 > 0 and deleted_at is null and status = 'READY') \
               select 'dataset ' || d.id || ' has media and no INDEX space' from ready d where n_images > 0 and not exists \
                   (select from dataset_spaces s where s.dataset_id = d.id and s.entity_type = 'IMAGES' and s.space = 'INDEX') \
@@ -62,7 +67,24 @@ const CHECKS: &[RowCheck] = &[
                   from ready d join dataset_spaces s on s.dataset_id = d.id and s.entity_type = 'IMAGES' and s.space <> 'CAPTION_TEXT' \
                   join media m on m.dataset_id = d.id left join outputs o \
                   on o.content_id = m.content_id and o.package = s.package and o.parameters = s.parameters \
-                  where octet_length(o.vector) is distinct from s.dimension * 2 group by d.id, s.space",
+                  where octet_length(o.vector) is distinct from s.dimension * 2 and not (o.vector is null and s.space <> 'INDEX' \
+                  and exists (select from enrichment_failures f where f.dataset_id = d.id and f.enrichment_type = s.space \
+                  and f.entity_id = m.id)) group by d.id, s.space \
+              union all select 'dataset ' || d.id || ' space OBJECTS/' || s.space || ': ' || count(*) || ' objects without a usable vector' \
+                  from ready d join dataset_spaces s on s.dataset_id = d.id and s.entity_type = 'OBJECTS' and s.space <> 'CAPTION_TEXT' \
+                  join objects b on b.dataset_id = d.id left join region_outputs o \
+                  on o.region_id = b.region_id and o.package = s.package and o.parameters = s.parameters \
+                  where octet_length(o.vector) is distinct from s.dimension * 2 and not (o.vector is null and s.space <> 'INDEX' \
+                  and exists (select from enrichment_failures f where f.dataset_id = d.id and f.enrichment_type = s.space \
+                  and f.entity_id = b.id)) group by d.id, s.space \
+              union all select 'dataset ' || d.id || ': ' || count(*) || ' captions of ' || s.entity_type || ' without a usable vector' \
+                  from ready d join dataset_spaces s on s.dataset_id = d.id and s.space = 'CAPTION_TEXT' \
+                  join captions c on c.dataset_id = d.id and c.entity_type = s.entity_type left join text_vectors v \
+                  on v.owner_id = d.owner_id and v.text_sha256 = c.text_sha256 and v.package = s.package and v.parameters = s.parameters \
+                  where octet_length(v.vector) is distinct from s.dimension * 2 group by d.id, s.entity_type \
+              union all select 'dataset ' || d.id || ' has objects whose box lies in another picture' \
+                  from ready d where exists (select from objects b join media m on m.id = b.media_id \
+                  join regions r on r.id = b.region_id where b.dataset_id = d.id and r.content_id <> m.content_id)",
     },
     RowCheck {
         id: "V7",

@@ -503,7 +503,7 @@ async fn an_enrichment_context_is_made_once(pool: PgPool) {
     let owner = user(&pool, "o").await;
     let id = dataset(&pool, &owner, DatasetStatus::Ready).await;
     let first = enrichment::context(&pool, id).await.unwrap();
-    assert_eq!(first.1, "NEW");
+    assert_eq!(first.1, lamina_types::EnrichmentStatus::New);
     assert_eq!(enrichment::context(&pool, id).await.unwrap(), first);
     let model = enrichment::AppliedModel {
         enrichment_type: "CAPTION_IMAGES".into(),

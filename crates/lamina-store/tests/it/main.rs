@@ -10,6 +10,8 @@ mod connections;
 #[cfg(test)]
 mod datasets;
 #[cfg(test)]
+mod enrichment;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod fail_points;

@@ -1,10 +1,23 @@
-//! What has been applied to a dataset (contract 2.2).
+//! What has been applied to a dataset (contract 2.2), and the runs that apply it: how one begins and ends, its steps, what
+//! it could not do, and what models take.
 
-use lamina_types::{ContextId, DatasetId, SpaceKey};
+mod costs;
+mod failures;
+mod run;
+mod steps;
+
+use lamina_types::{ContextId, DatasetId, EnrichmentStatus, SpaceKey};
 use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{StoreError, columns};
+
+pub use costs::{expected_unit_seconds, learn_cost};
+pub use failures::{ItemFailure, failures, put_failures};
+pub use run::{
+    begin, copies_being_made, end_badly, mark_completed, release_source, release_stranded,
+};
+pub use steps::{Step, StepWork, add_work, insert_steps, set_extent, share_done, steps};
 
 /// A model that was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,23 +43,24 @@ impl FromRow<'_, PgRow> for AppliedModel {
     }
 }
 
-/// The dataset's context and its status (`NEW`, ...), made on first use.
+/// The dataset's context and its status, made on first use.
 ///
 /// # Errors
 /// Conflict when the dataset is gone.
 pub async fn context(
     ex: impl PgExecutor<'_>,
     dataset: DatasetId,
-) -> Result<(ContextId, String), StoreError> {
+) -> Result<(ContextId, EnrichmentStatus), StoreError> {
     // An update that changes nothing makes the statement return the row that was there.
     let sql = "insert into enrichment_contexts (id, dataset_id) values ($1, $2) \
                on conflict (dataset_id) do update set dataset_id = excluded.dataset_id returning id, status";
-    let (id, status): (Uuid, String) = sqlx::query_as(sql)
+    let row = sqlx::query(sql)
         .bind(ContextId::new().as_uuid())
         .bind(dataset.as_uuid())
         .fetch_one(ex)
         .await?;
-    Ok((ContextId::from_uuid(id), status))
+    let id: Uuid = row.try_get("id")?;
+    Ok((ContextId::from_uuid(id), columns::text(&row, "status")?))
 }
 
 /// Models applied to a dataset, by type.
