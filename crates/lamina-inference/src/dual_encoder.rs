@@ -288,6 +288,11 @@ impl DualEncoder {
         &self.0.key
     }
 
+    /// Handles of this model that are alive, this one included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// State and sums since the start.
     pub fn report(&self) -> EncoderReport {
         EncoderReport {

@@ -38,6 +38,30 @@ pub enum InferenceError {
     /// A model package is damaged, incomplete or not acceptable.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// No package of this name lies in the folders of packages.
+    #[error("the model package {package} is not installed")]
+    NotInstalled {
+        /// `name@version`.
+        package: String,
+    },
+    /// The package is there and not as its manifest says.
+    #[error("the model package {package} cannot be used")]
+    Unusable {
+        /// `name@version`.
+        package: String,
+        /// Why; shared by all who ask until a file changes.
+        #[source]
+        source: Arc<PackageError>,
+    },
+    /// The thread that loaded a model broke down.
+    #[error("loading the model package {model} broke down")]
+    Loading {
+        /// `name@version`.
+        model: String,
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
+    },
     /// A model of a package could not be loaded or did not survive its warm-up.
     #[error("model {model} could not be started")]
     Start {
@@ -146,9 +170,14 @@ impl InferenceError {
             Self::Overloaded { retry_after, .. } => ErrorClass::Overloaded {
                 retry_after: *retry_after,
             },
-            Self::Missing(_) | Self::Runtime(_) | Self::Stopped { .. } => ErrorClass::Unavailable,
+            Self::Missing(_)
+            | Self::Runtime(_)
+            | Self::NotInstalled { .. }
+            | Self::Unusable { .. }
+            | Self::Stopped { .. } => ErrorClass::Unavailable,
             Self::Batch { source, .. } if source.is_device_lost() => ErrorClass::Unavailable,
             Self::Package(_)
+            | Self::Loading { .. }
             | Self::Start { .. }
             | Self::Thread { .. }
             | Self::Batch { .. }

@@ -10,6 +10,8 @@
 //! has gone is dropped and counted. Texts go the same way through a session and thread of their own, so a text query never waits
 //! for a batch of pictures.
 //!
+//! [`Models`] holds all of them: packages on disk by `name@version`, verified once, loaded when first asked for, unloaded when idle.
+//!
 //! Before that, once per process: [`find_runtime`] looks for the library, [`Runtime::load`] loads it, checks its version and proves the
 //! chosen device with a real session; [`ModelPackage::open`] checks every file of a package against its manifest.
 
@@ -23,6 +25,7 @@ mod manifest;
 mod onnx;
 mod package;
 mod pool;
+mod registry;
 mod resolver;
 mod runtime;
 mod session;
@@ -42,6 +45,7 @@ pub use manifest::{
 pub use onnx::OnnxError;
 pub use package::{ModelPackage, PackageError};
 pub use pool::{Lane, LaneReport, PoolReport};
+pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageState};
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::SessionError;

@@ -12,7 +12,7 @@ use crate::manifest::{FileRole, ManifestError, ModelManifest, PackageFile};
 use crate::onnx::{OnnxError, external_locations};
 
 /// Name of the manifest in every package.
-const MANIFEST: &str = "model.toml";
+pub(crate) const MANIFEST: &str = "model.toml";
 /// Largest manifest.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
@@ -96,17 +96,9 @@ impl ModelPackage {
     /// # Errors
     /// The first thing that is wrong.
     pub fn open(dir: &Path) -> Result<Self, PackageError> {
-        let path = dir.join(MANIFEST);
-        let bytes = read_regular(&path, Length::AtMost(MAX_MANIFEST_BYTES))?;
-        let refuse = |source| PackageError::Manifest {
-            path: path.clone(),
-            source: Box::new(source),
-        };
-        let text = String::from_utf8_lossy(&bytes);
-        let manifest = ModelManifest::parse(&text).map_err(refuse)?;
         let package = Self {
             dir: dir.to_owned(),
-            manifest,
+            manifest: read_manifest(dir)?,
         };
         for file in &package.manifest.files {
             let bytes = package.read(file)?;
@@ -185,6 +177,17 @@ impl ModelPackage {
             })
             .collect()
     }
+}
+
+/// Reads the manifest of a folder and nothing else of it.
+pub(crate) fn read_manifest(dir: &Path) -> Result<ModelManifest, PackageError> {
+    let path = dir.join(MANIFEST);
+    let bytes = read_regular(&path, Length::AtMost(MAX_MANIFEST_BYTES))?;
+    let text = String::from_utf8_lossy(&bytes);
+    ModelManifest::parse(&text).map_err(|source| PackageError::Manifest {
+        path,
+        source: Box::new(source),
+    })
 }
 
 /// How long a file may be.

@@ -10,6 +10,7 @@
 
 pub mod anchors;
 pub mod annotations;
+pub mod bindings;
 mod blob;
 pub mod captions;
 mod columns;

@@ -9,5 +9,6 @@
 mod encoder;
 mod library;
 mod packages;
+mod registry;
 mod starter;
 mod support;

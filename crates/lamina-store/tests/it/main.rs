@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod bindings;
+#[cfg(test)]
 mod blobs;
 #[cfg(test)]
 mod connections;
