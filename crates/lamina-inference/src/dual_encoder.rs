@@ -9,11 +9,12 @@ use crate::calibration::Calibration;
 use crate::device::Device;
 use crate::error::InferenceError;
 use crate::graph::GraphSource;
+use crate::launch::{GraphPlan, Launch, check_lengths, join};
 use crate::manifest::{DistanceBands, Family, FileRole, ModelManifest};
 use crate::package::ModelPackage;
-use crate::pool::{Lane, Pool, PoolConfig, PoolReport};
+use crate::pool::{Lane, Pool, PoolReport};
 use crate::runtime::Runtime;
-use crate::session::{EncoderOutput, SessionError};
+use crate::session::EncoderOutput;
 use crate::text::TextTower;
 use crate::vision::VisionTower;
 
@@ -27,7 +28,10 @@ const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// waits for the batch that runs.
 pub const CPU_BATCH: usize = 4;
 
-/// Threads and lane sizes of an encoder.
+/// What the vision graph of a dual encoder may call its vectors, best first.
+const IMAGE_OUTPUTS: [&str; 2] = ["image_embeds", "pooler_output"];
+
+/// Threads and lane sizes of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderConfig {
     /// Sessions of the vision graph on a CPU, at least 1, that serve one queue; each has its own thread, and about 40 MB for the starter
@@ -103,87 +107,49 @@ impl DualEncoder {
         package: &ModelPackage,
         config: &EncoderConfig,
     ) -> Result<Self, InferenceError> {
+        let launch = Launch {
+            runtime,
+            package,
+            config,
+        };
         let manifest = package.manifest();
-        let key = package.key();
-        let is_gpu = runtime.device().is_gpu();
-        let limit = config
-            .max_batch
-            .unwrap_or(if is_gpu { usize::MAX } else { CPU_BATCH });
-        let max_batch = manifest.batch.max_batch.min(limit).max(1);
-        let pool = |tower: &str| PoolConfig {
-            model: format!("{}/{tower}", key.package),
-            max_batch,
-            interactive_capacity: config.interactive_capacity.max(1),
-            bulk_capacity: config.bulk_capacity.max(1),
-            is_gpu,
+        let (Family::DualEncoder, Some(image), Some(dimension), Some(bands)) = (
+            manifest.family,
+            manifest.image,
+            manifest.dimension,
+            manifest.index.clone(),
+        ) else {
+            return Err(launch.wrong_family(Family::DualEncoder));
         };
-        let failed = |tower: &str, source| InferenceError::Start {
-            model: format!("{}/{tower}", key.package),
-            source,
-        };
-        let cards = runtime.device().sessions();
-        let vision_sessions = if is_gpu {
-            cards
-        } else {
-            config.vision_sessions.max(1)
-        };
-
-        let (Some(image), Some(dimension), Some(bands)) =
-            (manifest.image, manifest.dimension, manifest.index.clone())
-        else {
-            return Err(InferenceError::Family {
-                model: key.package,
-                found: manifest.family.as_str(),
-                wanted: Family::DualEncoder.as_str(),
-            });
-        };
-        let size = image.size;
-        let tensor_length = 3 * size as usize * size as usize;
-        let threads = config.vision_threads.max(1);
-        let source = GraphSource::read(runtime, package, FileRole::Vision, threads, max_batch)?
-            .ok_or_else(|| failed("vision", SessionError::Signature("file")))?;
-        let towers =
-            (0..vision_sessions).map(|index| VisionTower::load(&source, index, size, dimension));
-        let towers = towers
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| failed("vision", source))?;
-        let vision = Pool::start(
-            pool("vision"),
-            towers,
-            &vec![vec![0.5; tensor_length]; max_batch],
+        let tensor_length = 3 * image.size as usize * image.size as usize;
+        let vision = launch.pool(
+            &GraphPlan::vision(FileRole::Vision, "vision", config),
+            |source, index| VisionTower::load(source, index, image.size, dimension, &IMAGE_OUTPUTS),
+            vec![0.5; tensor_length],
         )?;
-
-        let threads = config.text_threads.max(1);
-        let source = GraphSource::read(runtime, package, FileRole::Text, threads, max_batch)?;
-        let text = match (&manifest.text, source, manifest.file(FileRole::Tokenizer)) {
-            (Some(spec), Some(source), Some(file)) => {
+        let text = match (&manifest.text, manifest.file(FileRole::Tokenizer)) {
+            (Some(spec), Some(file)) => {
                 let tokenizer = package.read(file)?;
-                let towers = (0..cards)
-                    .map(|index| TextTower::load(&source, index, &tokenizer, spec, dimension));
-                let towers = towers
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|source| failed("text", source))?;
+                let plan = GraphPlan {
+                    role: FileRole::Text,
+                    name: "text",
+                    threads: config.text_threads.max(1),
+                    sessions: 1,
+                };
+                let load = |source: &GraphSource, index| {
+                    TextTower::load(source, index, &tokenizer, spec, dimension)
+                };
                 // Cut by the tokenizer: as many tokens as a text may have.
                 let longest = "a ".repeat(spec.max_length);
-                Some(Pool::start(
-                    pool("text"),
-                    towers,
-                    &vec![longest; max_batch],
-                )?)
+                Some(launch.pool(&plan, load, longest)?)
             }
             _ => None,
         };
-        tracing::info!(
-            inference.model = key.package,
-            inference.device = %runtime.device(),
-            max_batch,
-            has_text = text.is_some(),
-            "model {} is ready on {}", key.package, runtime.device()
-        );
+        launch.announce();
         let manifest = manifest.clone();
         Ok(Self(Arc::new(Inner {
             manifest,
-            key,
+            key: package.key(),
             image,
             dimension,
             bands,
@@ -206,15 +172,7 @@ impl DualEncoder {
         lane: Lane,
         inputs: Vec<Vec<f32>>,
     ) -> Result<Vec<Result<Embedding, EmbeddingError>>, InferenceError> {
-        let expected = self.0.tensor_length;
-        if let Some(index) = inputs.iter().position(|input| input.len() != expected) {
-            let found = inputs.get(index).map_or(0, Vec::len);
-            return Err(InferenceError::TensorLength {
-                index,
-                found,
-                expected,
-            });
-        }
+        check_lengths(inputs.iter().map(Vec::as_slice), self.0.tensor_length)?;
         self.0.vision.run(lane, inputs).await
     }
 
@@ -306,14 +264,7 @@ impl DualEncoder {
     pub async fn shutdown(&self) {
         let mut threads = self.0.vision.stop();
         threads.extend(self.0.text.iter().flat_map(Pool::stop));
-        let join = move || {
-            for thread in threads {
-                // A panic of the thread was reported when it happened.
-                let _ = thread.join();
-            }
-        };
-        // The join itself cannot fail; a runtime that is ending drops it, and then the threads end on their own.
-        let _ = tokio::task::spawn_blocking(join).await;
+        join(threads).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lamina_types::EmbeddingError;
 
+use crate::detector::DetectionFault;
 use crate::package::PackageError;
 use crate::resolver::RuntimeMissing;
 use crate::runtime::RuntimeError;
@@ -150,6 +151,26 @@ pub enum InferenceError {
         #[source]
         source: EmbeddingError,
     },
+    /// A score threshold that is no number from 0 to 1.
+    #[error("a score threshold must be a number from 0 to 1, not {0}")]
+    Threshold(f32),
+    /// A picture of no width or height.
+    #[error("picture {index} has no width or no height")]
+    PictureSize {
+        /// Which of the request, from 0.
+        index: usize,
+    },
+    /// What a detector found in a picture is of no use: the model or the device is at fault.
+    #[error("model {model} gave unusable objects for picture {index}")]
+    BadDetections {
+        /// `name@version`.
+        model: String,
+        /// Which of the request, from 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: DetectionFault,
+    },
     /// The model was shut down, or its device was lost.
     #[error("model {model} is not running")]
     Stopped {
@@ -166,6 +187,8 @@ impl InferenceError {
             | Self::TensorLength { .. }
             | Self::TextLength { .. }
             | Self::NoText { .. }
+            | Self::Threshold(_)
+            | Self::PictureSize { .. }
             | Self::Family { .. } => ErrorClass::InvalidInput,
             Self::Overloaded { retry_after, .. } => ErrorClass::Overloaded {
                 retry_after: *retry_after,
@@ -181,6 +204,7 @@ impl InferenceError {
             | Self::Start { .. }
             | Self::Thread { .. }
             | Self::Batch { .. }
+            | Self::BadDetections { .. }
             | Self::BadTextVector { .. } => ErrorClass::Internal,
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Graph {
     session: Session,
     /// Sizes that batches are filled up to; empty where any size is fine.
     buckets: Vec<usize>,
+    /// Most items of a run.
+    max_batch: usize,
 }
 
 /// What a tower needs to load its graph, once for each device.
@@ -54,7 +56,11 @@ impl GraphSource {
         } else {
             Vec::new()
         };
-        Ok(Graph { session, buckets })
+        Ok(Graph {
+            session,
+            buckets,
+            max_batch: self.max_batch,
+        })
     }
 }
 
@@ -88,6 +94,14 @@ impl Graph {
         )
     }
 
+    /// Name of the output, if there is but one.
+    pub(crate) fn only_output(&self) -> Option<&str> {
+        match self.session.outputs() {
+            [only] => Some(only.name()),
+            _ => None,
+        }
+    }
+
     /// Refuses graphs with inputs that nobody would fill.
     pub(crate) fn check_inputs(&self, known: &[&str]) -> Result<(), SessionError> {
         match self
@@ -99,6 +113,19 @@ impl Graph {
             Some(input) => Err(SessionError::UnknownInput(input.name().to_owned())),
             None => Ok(()),
         }
+    }
+
+    /// Says that the graph takes batches of one size only.
+    pub(crate) fn fix_batch(&mut self, only: usize) -> Result<(), SessionError> {
+        if self.max_batch > only {
+            return Err(SessionError::Disagreement {
+                field: "batch.max_batch",
+                manifest: self.max_batch as i64,
+                graph: only as i64,
+            });
+        }
+        self.buckets = vec![only];
+        Ok(())
     }
 
     /// Number of rows to run for this many items: the rest are copies of the last one, whose results are dropped.

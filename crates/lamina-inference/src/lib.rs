@@ -16,14 +16,19 @@
 //! chosen device with a real session; [`ModelPackage::open`] checks every file of a package against its manifest.
 
 mod calibration;
+mod detector;
 mod device;
 mod dual_encoder;
 mod elf;
 mod error;
 mod graph;
+mod image_encoder;
+mod labels;
+mod launch;
 mod manifest;
 mod onnx;
 mod package;
+mod pixels;
 mod pool;
 mod registry;
 mod resolver;
@@ -34,9 +39,11 @@ mod vector_graph;
 mod vision;
 
 pub use calibration::{Calibration, CalibrationError};
+pub use detector::{Detection, DetectionFault, Detector, DetectorInput};
 pub use device::{Device, DeviceChoice, DeviceChoiceError};
 pub use dual_encoder::{CPU_BATCH, DualEncoder, EncoderConfig, EncoderReport};
 pub use error::{ErrorClass, InferenceError};
+pub use image_encoder::ImageEncoder;
 pub use manifest::{
     BatchLimits, CaptionerLayout, CaptionerSpec, DetectorLayout, DetectorSpec, DistanceBands,
     Family, FileRole, ManifestError, ModelManifest, PackageFile, Pooling, TaggerLayout, TaggerSpec,

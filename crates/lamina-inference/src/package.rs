@@ -54,6 +54,9 @@ pub enum PackageError {
         /// The pinned one.
         expected: ContentHash,
     },
+    /// A text file that is not UTF-8.
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotText(PathBuf, #[source] std::str::Utf8Error),
     /// A graph file that is no ONNX model.
     #[error("{} is not acceptable", path.display())]
     Graph {

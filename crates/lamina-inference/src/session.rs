@@ -41,6 +41,37 @@ pub enum SessionError {
     /// An input of the graph that nothing is known to fill.
     #[error("the graph wants an input {0:?} that its family does not have")]
     UnknownInput(String),
+    /// An output that the family has is missing.
+    #[error("the graph has no output {0:?}")]
+    NoOutput(String),
+    /// An output of another kind than its family has.
+    #[error("the output {name:?} is {found}, not {expected}")]
+    OutputKind {
+        /// Its name.
+        name: String,
+        /// Element type and rank.
+        found: String,
+        /// Those of the family.
+        expected: String,
+    },
+    /// A run gave an output of another shape than it must have.
+    #[error("the output {name:?} came with the shape {found:?}, not with {expected}")]
+    OutputShape {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        found: Vec<i64>,
+        /// What is wrong with it.
+        expected: String,
+    },
+    /// The labels file does not belong to the graph.
+    #[error("the labels file has {lines} lines, the graph {classes} classes")]
+    Classes {
+        /// Lines of the file.
+        lines: i64,
+        /// Classes of the graph.
+        classes: i64,
+    },
     /// Manifest and graph disagree.
     #[error("the manifest says {field} = {manifest}, the graph {graph}")]
     Disagreement {

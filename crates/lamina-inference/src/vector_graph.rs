@@ -11,7 +11,37 @@ use crate::session::{EncoderOutput, SessionError};
 pub(crate) struct VectorGraph {
     graph: Graph,
     output: String,
+    form: Form,
     dimension: usize,
+}
+
+/// Where the vector of a row lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The row is the vector.
+    Vectors,
+    /// The first of several vectors: the class token.
+    FirstToken,
+    /// A plane of one place: the end of a convolutional network.
+    Plane,
+}
+
+impl Form {
+    fn of(shape: &[i64]) -> Option<Self> {
+        match shape {
+            [_, _] => Some(Self::Vectors),
+            [_, _, _] => Some(Self::FirstToken),
+            [_, _, -1 | 1, -1 | 1] => Some(Self::Plane),
+            _ => None,
+        }
+    }
+
+    fn dimension(self, shape: &[i64]) -> Option<i64> {
+        match self {
+            Self::Vectors | Self::Plane => shape.get(1).copied(),
+            Self::FirstToken => shape.get(2).copied(),
+        }
+    }
 }
 
 impl VectorGraph {
@@ -27,12 +57,12 @@ impl VectorGraph {
             .iter()
             .find_map(|name| Some((*name, graph.output(name)?)))
             .ok_or(SessionError::Signature("output with vectors"))?;
-        if kind != TensorElementType::Float32 || shape.len() != 2 {
-            return Err(SessionError::Signature(
-                "output of 32-bit floats, batch x dimension",
-            ));
-        }
-        let announced = shape.last().copied().unwrap_or(-1);
+        let form = Form::of(&shape)
+            .filter(|_| kind == TensorElementType::Float32)
+            .ok_or(SessionError::Signature(
+                "output of 32-bit floats, batch x dimension, batch x tokens x dimension or batch x dimension x 1 x 1",
+            ))?;
+        let announced = form.dimension(&shape).unwrap_or(-1);
         if announced >= 0 && announced != dimension as i64 {
             return Err(SessionError::Disagreement {
                 field: "dimension",
@@ -43,6 +73,7 @@ impl VectorGraph {
         Ok(Self {
             graph,
             output: output.to_owned(),
+            form,
             dimension,
         })
     }
@@ -50,6 +81,11 @@ impl VectorGraph {
     /// The graph itself, for its signature and batch sizes.
     pub(crate) const fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The same, to change it before its first run.
+    pub(crate) const fn graph_mut(&mut self) -> &mut Graph {
+        &mut self.graph
     }
 
     /// Runs prepared inputs of `rows` rows and gives the vectors of the first `items`.
@@ -63,19 +99,24 @@ impl VectorGraph {
         let output = outputs
             .get(&self.output)
             .ok_or(SessionError::Signature("output with vectors"))?;
-        let (_, values) = output
+        let (shape, values) = output
             .try_extract_tensor::<f32>()
             .map_err(SessionError::Run)?;
-        let expected = rows * self.dimension;
-        if values.len() != expected {
-            return Err(SessionError::WrongOutput {
-                found: values.len(),
-                expected,
+        let is_row = Form::of(shape) == Some(self.form)
+            && shape.first() == Some(&(rows as i64))
+            && self.form.dimension(shape) == Some(self.dimension as i64)
+            && !values.is_empty();
+        if !is_row {
+            return Err(SessionError::OutputShape {
+                name: self.output.clone(),
+                found: shape.to_vec(),
+                expected: format!("{rows} vectors of {}", self.dimension),
             });
         }
         Ok(values
-            .chunks_exact(self.dimension)
+            .chunks_exact(values.len() / rows)
             .take(items)
+            .filter_map(|row| row.get(..self.dimension))
             .map(|vector| Embedding::new(vector.to_vec()))
             .collect())
     }

@@ -24,13 +24,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ));
     }
     let limits = DecodeLimits::default();
-    let spec = InputSpec {
-        size: 224,
-        resize: ResizeMode::ShortestEdgeCrop,
-        filter: ResizeFilter::Bilinear,
-        mean: [0.5; 3],
-        std: [0.5; 3],
-    };
+    let spec = InputSpec::new(
+        224,
+        ResizeMode::ShortestEdgeCrop,
+        ResizeFilter::Bilinear,
+        [0.5; 3],
+        [0.5; 3],
+    );
     for (name, bytes) in &files {
         let picture = decode(bytes, &limits).map_err(|rejection| rejection.to_string())?;
         println!("{name}: {picture:?}, {} bytes", bytes.len());

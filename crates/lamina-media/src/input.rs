@@ -1,6 +1,6 @@
 //! Model inputs: the tensors that the reference image processors make.
 
-use fast_image_resize::FilterType;
+use fast_image_resize::{FilterType, ResizeAlg};
 use lamina_types::BoundingBox;
 use serde::{Deserialize, Serialize};
 
@@ -13,23 +13,49 @@ use crate::{MediaError, Picture};
 pub enum ResizeMode {
     /// Both sides to the size, proportions lost (`SigLIP`, detectors).
     Stretch,
-    /// The shorter side to the size, then the middle square (CLIP, `MobileNet`).
+    /// The shorter side to [`InputSpec::shortest_edge`], then the middle square (CLIP, `DINOv2`, `MobileNet`).
     ShortestEdgeCrop,
+    /// The longer side to the size, proportions kept, at the top left; the rest is [`InputSpec::fill`] (`YOLOX`).
+    Letterbox,
 }
 
-/// The interpolation, antialiased as in Pillow.
+/// The interpolation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResizeFilter {
-    /// Triangle kernel.
+    /// Triangle kernel, antialiased as in Pillow.
     Bilinear,
-    /// Catmull-Rom kernel (a = -0.5), which Pillow calls bicubic.
+    /// Catmull-Rom kernel (a = -0.5), antialiased as in Pillow, which calls it bicubic.
     Bicubic,
+    /// The four nearest samples whatever the reduction: `INTER_LINEAR` of `OpenCV`, which aliases.
+    FourNearest,
+}
+
+/// The order of a tensor's planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red (`OpenCV`).
+    Bgr,
+}
+
+/// What samples of 0..=255 are before mean and deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SampleRange {
+    /// Divided by 255.
+    #[default]
+    Unit,
+    /// As they are (`YOLOX`).
+    Bytes,
 }
 
 /// What a model wants to see: the `[image]` table of its manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct InputSpec {
     /// Side of the square, in pixels, at least 1.
     pub size: u32,
@@ -37,16 +63,71 @@ pub struct InputSpec {
     pub resize: ResizeMode,
     /// How to interpolate.
     pub filter: ResizeFilter,
-    /// Subtracted from each channel (red, green, blue) after scaling to 0..1.
+    /// Subtracted from each channel (in the order of [`Self::channels`]) after scaling to [`Self::range`].
     pub mean: [f32; 3],
     /// Divides each channel after that; not 0.
     pub std: [f32; 3],
+    /// What the shorter side becomes before the middle is cut out, at least `size`; without it `size` itself.
+    #[serde(default)]
+    pub shortest_edge: Option<u32>,
+    /// Order of the planes.
+    #[serde(default)]
+    pub channels: ChannelOrder,
+    /// Range of the samples.
+    #[serde(default)]
+    pub range: SampleRange,
+    /// Sample value, 0..=255, of the part of a letterbox that the picture does not cover.
+    #[serde(default = "grey")]
+    pub fill: u8,
 }
 
-/// The model's input for one picture: `3 * size * size` values, channel by channel (red, green, blue), rows from the top.
+/// The value that `YOLOX` was trained with.
+const fn grey() -> u8 {
+    114
+}
+
+impl InputSpec {
+    /// A spec without the options that few models need.
+    pub const fn new(
+        size: u32,
+        resize: ResizeMode,
+        filter: ResizeFilter,
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Self {
+        Self {
+            size,
+            resize,
+            filter,
+            mean,
+            std,
+            shortest_edge: None,
+            channels: ChannelOrder::Rgb,
+            range: SampleRange::Unit,
+            fill: grey(),
+        }
+    }
+
+    /// The part of the square that a picture of `width` x `height` pixels covers, as fractions of the square's sides, above 0; a place
+    /// in the square divided by it is a place in the picture. `None` where the picture is cut.
+    pub fn cover(&self, width: u32, height: u32) -> Option<(f64, f64)> {
+        match self.resize {
+            ResizeMode::Stretch => Some((1.0, 1.0)),
+            ResizeMode::Letterbox => {
+                let [width, height] = [width, height].map(|side| f64::from(side.max(1)));
+                let longer = width.max(height);
+                Some((width / longer, height / longer))
+            }
+            ResizeMode::ShortestEdgeCrop => None,
+        }
+    }
+}
+
+/// The model's input for one picture: `3 * size * size` values, channel by channel, rows from the top.
 ///
-/// Equals the Hugging Face processors over Pillow: resize in 8 bits, crop, divide by 255, subtract the mean, divide by
-/// the deviation. Source: `CLIPImageProcessor` and `SiglipImageProcessor` of transformers.
+/// Equals the Hugging Face processors over Pillow: resize in 8 bits, crop, divide by 255, subtract the mean, divide by the deviation.
+/// Sources: the slow `CLIPImageProcessor`, `SiglipImageProcessor`, `BitImageProcessor` of transformers; for letterboxes the `preproc`
+/// function of `YOLOX`.
 ///
 /// # Errors
 /// A size of 0, lack of memory or a bug; no picture that could be decoded is refused.
@@ -58,40 +139,61 @@ pub fn model_input(picture: &Picture, spec: &InputSpec) -> Result<Vec<f32>, Medi
         ResizeMode::ShortestEdgeCrop => {
             middle = middle_of_strip(picture);
             let picture = middle.as_ref().unwrap_or(picture);
-            let (width, height) = shortest_edge(picture.pixel_size(), size);
+            let edge = spec.shortest_edge.unwrap_or(size).max(size);
+            let (width, height) = shortest_edge(picture.pixel_size(), edge);
+            (picture, width, height)
+        }
+        ResizeMode::Letterbox => {
+            let (width, height) = longest_edge(picture.pixel_size(), size);
             (picture, width, height)
         }
     };
-    let filter = match spec.filter {
-        ResizeFilter::Bilinear => FilterType::Bilinear,
-        ResizeFilter::Bicubic => FilterType::CatmullRom,
+    let algorithm = match spec.filter {
+        ResizeFilter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        ResizeFilter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+        ResizeFilter::FourNearest => ResizeAlg::Interpolation(FilterType::Bilinear),
     };
-    let rgb = resize(picture, width, height, filter)?;
+    let rgb = resize(picture, width, height, algorithm)?;
 
     let side = size as usize;
+    // Only one of a crop and a letterbox is ever other than 0.
     let (left, top) = (
-        ((width - size) / 2) as usize,
-        ((height - size) / 2) as usize,
+        (width.saturating_sub(size) / 2) as usize,
+        (height.saturating_sub(size) / 2) as usize,
     );
+    let across = side.min(width as usize);
     let tables = tables(spec);
     let mut tensor = vec![0.0; 3 * side * side];
-    for (channel, plane) in tensor.chunks_exact_mut(side * side).enumerate() {
+    for (plane_number, plane) in tensor.chunks_exact_mut(side * side).enumerate() {
+        let table = &tables[plane_number];
+        let channel = match spec.channels {
+            ChannelOrder::Rgb => plane_number,
+            ChannelOrder::Bgr => 2 - plane_number,
+        };
+        if width < size || height < size {
+            plane.fill(table[usize::from(spec.fill)]);
+        }
         let rows = rgb.chunks_exact(width as usize * 3).skip(top);
         for (to, from) in plane.chunks_exact_mut(side).zip(rows) {
-            for (value, pixel) in to.iter_mut().zip(from[left * 3..].as_chunks::<3>().0) {
-                *value = tables[channel][usize::from(pixel[channel])];
+            let pixels = from[left * 3..].as_chunks::<3>().0;
+            for (value, pixel) in to[..across].iter_mut().zip(pixels) {
+                *value = table[usize::from(pixel[channel])];
             }
         }
     }
     Ok(tensor)
 }
 
-/// What each of the 256 sample values becomes, per channel.
+/// What each of the 256 sample values becomes, per plane.
 fn tables(spec: &InputSpec) -> [[f32; 256]; 3] {
+    let divisor = match spec.range {
+        SampleRange::Unit => 255.0,
+        SampleRange::Bytes => 1.0,
+    };
     let mut tables = [[0.0; 256]; 3];
-    for (channel, table) in tables.iter_mut().enumerate() {
+    for (plane, table) in tables.iter_mut().enumerate() {
         for (sample, value) in table.iter_mut().enumerate() {
-            *value = (sample as f32 / 255.0 - spec.mean[channel]) / spec.std[channel];
+            *value = (sample as f32 / divisor - spec.mean[plane]) / spec.std[plane];
         }
     }
     tables
@@ -132,18 +234,25 @@ fn shortest_edge((width, height): (u32, u32), size: u32) -> (u32, u32) {
     }
 }
 
+/// The size with the longer side at `size`; both are cut to whole numbers of at least 1, as `YOLOX` does.
+fn longest_edge((width, height): (u32, u32), size: u32) -> (u32, u32) {
+    let ratio = (f64::from(size) / f64::from(width)).min(f64::from(size) / f64::from(height));
+    let side = |from: u32| ((f64::from(from) * ratio) as u32).clamp(1, size.max(1));
+    (side(width), side(height))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::PictureFormat;
 
-    const PLAIN: InputSpec = InputSpec {
-        size: 2,
-        resize: ResizeMode::ShortestEdgeCrop,
-        filter: ResizeFilter::Bilinear,
-        mean: [0.0; 3],
-        std: [1.0; 3],
-    };
+    const PLAIN: InputSpec = InputSpec::new(
+        2,
+        ResizeMode::ShortestEdgeCrop,
+        ResizeFilter::Bilinear,
+        [0.0; 3],
+        [1.0; 3],
+    );
 
     #[test]
     fn channels_are_planes_and_the_middle_is_kept() {

@@ -54,7 +54,7 @@ mod thumbnail;
 pub use decode::{Declared, decode, decode_at_least, inspect};
 pub use error::MediaError;
 pub use format::{PictureFormat, sniff};
-pub use input::{InputSpec, ResizeFilter, ResizeMode, model_input};
+pub use input::{ChannelOrder, InputSpec, ResizeFilter, ResizeMode, SampleRange, model_input};
 pub use limits::DecodeLimits;
 pub use picture::Picture;
 pub use quality::{MEASURES_VERSION, Measures, measure};

@@ -1,6 +1,6 @@
 //! Thumbnails.
 
-use fast_image_resize::FilterType;
+use fast_image_resize::{FilterType, ResizeAlg};
 use webp::{Encoder, WebPConfig};
 
 use crate::resize::resize;
@@ -19,7 +19,12 @@ const QUALITY: f32 = 70.0;
 /// Lack of memory or a bug; no picture that could be decoded is refused.
 pub fn thumbnail(picture: &Picture) -> Result<Vec<u8>, MediaError> {
     let (width, height) = fit(picture.pixel_size(), THUMBNAIL_SIDE);
-    let rgb = resize(picture, width, height, FilterType::Bilinear)?;
+    let rgb = resize(
+        picture,
+        width,
+        height,
+        ResizeAlg::Convolution(FilterType::Bilinear),
+    )?;
     let mut config = WebPConfig::new().map_err(|()| MediaError::WebpConfiguration)?;
     config.quality = QUALITY;
     // The fastest method: a quarter of the time of the default one (2.7 ms against 11.7 ms for a photo of 512 x 340), for

@@ -9,7 +9,7 @@ mod files;
 mod tagger;
 mod text;
 
-use lamina_media::InputSpec;
+use lamina_media::{InputSpec, ResizeMode};
 use lamina_types::SpaceKey;
 use serde::Deserialize;
 
@@ -303,7 +303,7 @@ impl ModelManifest {
         }
         self.image
             .as_ref()
-            .and_then(image_out_of_range)
+            .and_then(|image| self.image_out_of_range(image))
             .or_else(|| self.text.as_ref().and_then(TextSpec::out_of_range))
             .or_else(|| self.index.as_ref().and_then(DistanceBands::out_of_range))
             .or_else(|| self.detector.as_ref().and_then(DetectorSpec::out_of_range))
@@ -314,17 +314,35 @@ impl ModelManifest {
             })
             .or_else(|| self.tagger.as_ref().and_then(TaggerSpec::out_of_range))
     }
-}
 
-fn image_out_of_range(image: &InputSpec) -> Option<&'static str> {
-    if !(1..=MAX_INPUT_SIZE).contains(&image.size) {
-        return Some("image.size");
+    fn image_out_of_range(&self, image: &InputSpec) -> Option<&'static str> {
+        let sizes = 1..=MAX_INPUT_SIZE;
+        if !sizes.contains(&image.size) {
+            return Some("image.size");
+        }
+        if !image.mean.iter().all(|value| value.is_finite()) {
+            return Some("image.mean");
+        }
+        let is_divisor = |value: &f32| value.is_finite() && *value > 0.0;
+        if !image.std.iter().all(is_divisor) {
+            return Some("image.std");
+        }
+        let edge = image.size..=MAX_INPUT_SIZE;
+        let is_cut = image.resize == ResizeMode::ShortestEdgeCrop;
+        if image
+            .shortest_edge
+            .is_some_and(|side| !is_cut || !edge.contains(&side))
+        {
+            return Some("image.shortest_edge");
+        }
+        // Boxes must find back to the whole picture; a graph that computes in pixels of the original knows no letterbox.
+        let is_allowed = match self.detector.as_ref().map(|detector| detector.layout) {
+            None => true,
+            Some(DetectorLayout::DetrPixels) => image.resize == ResizeMode::Stretch,
+            Some(DetectorLayout::Detr | DetectorLayout::RfDetr | DetectorLayout::Yolox) => !is_cut,
+        };
+        (!is_allowed).then_some("image.resize")
     }
-    if !image.mean.iter().all(|value| value.is_finite()) {
-        return Some("image.mean");
-    }
-    let is_divisor = |value: &f32| value.is_finite() && *value > 0.0;
-    (!image.std.iter().all(is_divisor)).then_some("image.std")
 }
 
 /// `^[A-Za-z0-9_-][A-Za-z0-9._-]*$`, at most 128 long: never a path, never hidden, never `.` or `..`.

@@ -13,11 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use folders::{PackageFolders, PackageState};
+pub(crate) use running::ModelFamily;
 pub use running::ModelReport;
-use running::{ModelFamily, Running};
+use running::Running;
 
+use crate::detector::Detector;
 use crate::dual_encoder::{DualEncoder, EncoderConfig};
 use crate::error::InferenceError;
+use crate::image_encoder::ImageEncoder;
 use crate::manifest::ModelManifest;
 use crate::package::ModelPackage;
 use crate::runtime::Runtime;
@@ -104,6 +107,22 @@ impl Models {
     /// # Errors
     /// No such package, one of another family, one that is not as its manifest says, a model that does not start.
     pub async fn dual_encoder(&self, package: &str) -> Result<DualEncoder, InferenceError> {
+        self.model(package).await
+    }
+
+    /// The image encoder of this package, as [`Self::dual_encoder`].
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn image_encoder(&self, package: &str) -> Result<ImageEncoder, InferenceError> {
+        self.model(package).await
+    }
+
+    /// The detector of this package, as [`Self::dual_encoder`].
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn detector(&self, package: &str) -> Result<Detector, InferenceError> {
         self.model(package).await
     }
 

@@ -5,10 +5,13 @@
     clippy::panic,
     reason = "a test that cannot prepare itself should stop there"
 )]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod detector;
 mod encoder;
 mod library;
 mod packages;
 mod registry;
+mod shared;
 mod starter;
 mod support;

@@ -20,13 +20,7 @@ fn resizing_equals_pillow() {
     ];
     let mut reference = REFERENCE;
     for (resize, filter, size) in cases {
-        let spec = InputSpec {
-            size,
-            resize,
-            filter,
-            mean: [0.48, 0.46, 0.41],
-            std: [0.27, 0.26, 0.28],
-        };
+        let spec = InputSpec::new(size, resize, filter, [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]);
         let tensor = model_input(&picture, &spec).unwrap();
         let (expected, rest) = reference.split_at(tensor.len());
         reference = rest;

@@ -1,0 +1,3 @@
+//! Detectors on the real library.
+
+mod weights;
