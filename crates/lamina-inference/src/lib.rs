@@ -33,8 +33,10 @@ mod pool;
 mod registry;
 mod resolver;
 mod runtime;
+mod sentence;
 mod session;
 mod text;
+mod text_encoder;
 mod vector_graph;
 mod vision;
 
@@ -56,3 +58,4 @@ pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageSt
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::SessionError;
+pub use text_encoder::{TextEncoder, TextRole};

@@ -49,6 +49,8 @@ pub fn model_folders(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf
     [
         Some(data_dir.join("models")),
         beside,
+        // What set-up made: before the catalog, whose folder of the same name may hold a manifest alone.
+        checkout().map(|folder| folder.join(".runtime/models")),
         checkout().map(|folder| folder.join("models")),
         Some(SYSTEM_MODELS.into()),
     ]

