@@ -26,9 +26,9 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The encoder that made the dataset's vectors, if it is loaded.
-    pub(crate) fn encoder(&self) -> Option<&DualEncoder> {
-        self.encoders.of(&self.space.key)
+    /// The encoder that made the dataset's vectors, loaded if it is not.
+    pub(crate) async fn encoder(&self) -> Result<DualEncoder, ExploreError> {
+        self.encoders.of(&self.space.key).await
     }
 
     /// Looks at the items on a thread that may take its time.

@@ -1,37 +1,79 @@
-//! The encoders that are loaded, and which of them new datasets are indexed with.
+//! The models at hand, which slot each answers to, and the encoder of each vector space.
+
+use std::sync::Arc;
 
 use lamina_index::IndexSettings;
-use lamina_inference::{DistanceBands, DualEncoder};
+use lamina_inference::{DistanceBands, DualEncoder, InferenceError, ModelManifest, Models};
+use lamina_store::bindings::{Binding, Bindings};
+use lamina_store::sqlx::PgExecutor;
 use lamina_types::SpaceKey;
 
-/// The loaded encoders. Never empty: one of them is bound to the `INDEX` slot.
-#[derive(Clone)]
+use crate::ExploreError;
+
+/// Models and bindings, shared by the reading side and by jobs. A cheap handle; nothing is loaded until it is asked for.
+#[derive(Debug, Clone)]
 pub struct Encoders {
-    index: DualEncoder,
+    models: Models,
+    bindings: Bindings,
 }
 
 impl Encoders {
-    /// `index` is bound to the `INDEX` slot.
-    pub const fn new(index: DualEncoder) -> Self {
-        Self { index }
+    /// Puts the two together.
+    pub const fn new(models: Models, bindings: Bindings) -> Self {
+        Self { models, bindings }
     }
 
-    /// What new datasets are indexed with.
-    pub const fn index(&self) -> &DualEncoder {
-        &self.index
+    /// Every model of this process.
+    pub const fn models(&self) -> &Models {
+        &self.models
     }
 
-    /// The encoder that makes vectors of `key`'s space, if it is loaded.
-    pub fn of(&self, key: &SpaceKey) -> Option<&DualEncoder> {
-        (self.index.key() == key).then_some(&self.index)
+    /// What answers to each slot.
+    pub const fn bindings(&self) -> &Bindings {
+        &self.bindings
     }
-}
 
-impl std::fmt::Debug for Encoders {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoders")
-            .field("index", self.index.key())
-            .finish()
+    /// What answers to this slot now. Jobs ask once and keep the answer with what they make.
+    ///
+    /// # Errors
+    /// [`ExploreError::Unbound`]; the database.
+    pub async fn bound(
+        &self,
+        ex: impl PgExecutor<'_>,
+        slot: &'static str,
+    ) -> Result<Binding, ExploreError> {
+        let found = self.bindings.of(ex, slot).await?;
+        found.ok_or(ExploreError::Unbound(slot))
+    }
+
+    /// The encoder that makes vectors of this space, loaded if it is not.
+    ///
+    /// # Errors
+    /// [`ExploreError::MissingPackage`]; a model that does not start.
+    pub async fn of(&self, key: &SpaceKey) -> Result<DualEncoder, ExploreError> {
+        self.models
+            .dual_encoder(&key.package)
+            .await
+            .map_err(|error| match error {
+                InferenceError::NotInstalled { package }
+                | InferenceError::Unusable { package, .. } => ExploreError::MissingPackage(package),
+                other => ExploreError::Inference(other),
+            })
+    }
+
+    /// What the package of this space says about itself, if it is there. Loads nothing.
+    pub fn manifest(&self, key: &SpaceKey) -> Option<Arc<ModelManifest>> {
+        self.models.manifest(&key.package)
+    }
+
+    /// Distances that mean something in this space, if its package is there. Loads nothing.
+    pub fn bands(&self, key: &SpaceKey) -> Option<DistanceBands> {
+        self.manifest(key)?.index.clone()
+    }
+
+    /// Whether texts can be compared with the vectors of this space. Loads nothing.
+    pub fn reads_text(&self, key: &SpaceKey) -> bool {
+        self.manifest(key).is_some_and(|found| found.text.is_some())
     }
 }
 

@@ -22,6 +22,9 @@ pub enum ExploreError {
         "the dataset was indexed with the model package {0}, which is not installed on this server"
     )]
     MissingPackage(String),
+    /// No package is bound to a slot.
+    #[error("no model package is bound to the slot {0}")]
+    Unbound(&'static str),
     /// Not now; try again.
     #[error("the dataset cannot be read right now: {0}")]
     Unavailable(String),

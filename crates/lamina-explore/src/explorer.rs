@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lamina_index::StopFlag;
-use lamina_inference::DualEncoder;
+use lamina_inference::DistanceBands;
 use lamina_store::datasets::{Dataset, DatasetAccess};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, annotations, captions, media, spaces};
-use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold, Space};
+use lamina_types::{
+    AnchorId, ClusterId, EntityType, INDEX_SLOT, MediaId, SimilarityThreshold, Space, SpaceKey,
+};
 
 use crate::anchors;
 use crate::cache::SnapshotCache;
@@ -90,7 +92,7 @@ impl Explorer {
         self.0.snapshots.bytes_in_memory()
     }
 
-    /// The models that are loaded.
+    /// The models at hand.
     pub fn encoders(&self) -> &Encoders {
         &self.0.encoders
     }
@@ -220,15 +222,14 @@ impl Explorer {
     ) -> Result<AnchorId, ExploreError> {
         let space =
             spaces::find(&self.0.pool, access.id(), EntityType::Images, Space::Index).await?;
-        let key = space.map_or_else(|| self.0.encoders.index().key().clone(), |space| space.key);
-        let encoder = self
-            .0
-            .encoders
-            .of(&key)
-            .ok_or(ExploreError::MissingPackage(key.package))?;
+        let encoders = &self.0.encoders;
+        let key = match space {
+            Some(space) => space.key,
+            None => encoders.bound(&self.0.pool, INDEX_SLOT).await?.key(),
+        };
         anchors::add(
             &self.0.pool,
-            encoder,
+            &encoders.of(&key).await?,
             access.id(),
             entity_type,
             bytes,
@@ -244,11 +245,10 @@ impl Explorer {
     pub async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
         let (pool, id, entities) = (&self.0.pool, access.id(), EntityType::Images);
         let space = spaces::find(pool, id, entities, Space::Index).await?;
-        let encoder = space.and_then(|space| self.0.encoders.of(&space.key));
         Ok(Abilities {
             labels: annotations::labels_exist(pool, id).await?,
             captions: captions::exist(pool, id, entities).await?,
-            meaning: encoder.is_some_and(DualEncoder::has_text),
+            meaning: space.is_some_and(|space| self.0.encoders.reads_text(&space.key)),
         })
     }
 
@@ -303,17 +303,25 @@ impl Explorer {
         Ok(Some(Opened { space, snapshot }))
     }
 
+    /// Distances of a space. A dataset whose package is gone can still be looked at, with the distances of today's.
+    async fn bands(&self, key: &SpaceKey) -> Result<DistanceBands, ExploreError> {
+        let encoders = &self.0.encoders;
+        if let Some(bands) = encoders.bands(key) {
+            return Ok(bands);
+        }
+        let bound = encoders.bound(&self.0.pool, INDEX_SLOT).await?;
+        let bands = encoders.bands(&bound.key());
+        bands.ok_or_else(|| ExploreError::MissingPackage(key.package.clone()))
+    }
+
     async fn load(
         &self,
         dataset: &Dataset,
         space: &DatasetSpace,
     ) -> Result<DatasetSnapshot, ExploreError> {
         let inner = &self.0;
-        let encoder = inner
-            .encoders
-            .of(&space.key)
-            .unwrap_or_else(|| inner.encoders.index());
-        let settings = index_settings(encoder.bands(), inner.options.exact_limit);
+        let bands = self.bands(&space.key).await?;
+        let settings = index_settings(&bands, inner.options.exact_limit);
         let shelf = Shelf {
             pool: &inner.pool,
             blobs: &inner.blobs,

@@ -9,7 +9,7 @@ use lamina_store::{BlobStore, generations};
 use lamina_types::DatasetId;
 
 use crate::PipelineError;
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, not_installed};
 
 /// A generation whose file is in the blob store and whose row is not yet in the database.
 pub(crate) struct Publication {
@@ -30,13 +30,9 @@ impl Publication {
         let number =
             generations::next_number(&workshop.pool, dataset, space.entity_type, space.space)
                 .await?;
-        let encoder = workshop.encoders.of(&space.key).ok_or_else(|| {
-            PipelineError::Hopeless(format!(
-                "The model package {} is not installed.",
-                space.key.package
-            ))
-        })?;
-        let settings = index_settings(encoder.bands(), workshop.exact_limit);
+        let bands = workshop.encoders.bands(&space.key);
+        let bands = bands.ok_or_else(|| not_installed(&space.key.package))?;
+        let settings = index_settings(&bands, workshop.exact_limit);
         let stop = StopFlag::new();
         let building = building::build(
             &workshop.pool,

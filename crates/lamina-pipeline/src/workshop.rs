@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use lamina_explore::Encoders;
+use lamina_explore::{Encoders, ExploreError};
+use lamina_inference::DualEncoder;
 use lamina_media::DecodeLimits;
 use lamina_store::BlobStore;
+use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::sqlx::PgPool;
+use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space};
 use tokio::sync::Semaphore;
 
+use crate::PipelineError;
 use crate::stages::StageTimes;
 
 /// Bytes of files that may be held at once while they are worked on, over all chunks of this process.
@@ -23,7 +27,7 @@ pub struct Workshop {
     pub pool: PgPool,
     /// Originals, thumbnails, generations.
     pub blobs: BlobStore,
-    /// The models that are loaded.
+    /// The models at hand.
     pub encoders: Encoders,
     /// What a picture may be.
     pub limits: DecodeLimits,
@@ -69,6 +73,47 @@ impl Workshop {
         }
     }
 
+    /// The `INDEX` space of a dataset. The first job that asks settles it by what is bound to the slot at that moment: a slot bound
+    /// anew changes what later datasets are made with, and nothing that is under way.
+    ///
+    /// # Errors
+    /// No usable package; the database.
+    pub(crate) async fn index_space(
+        &self,
+        dataset: DatasetId,
+    ) -> Result<DatasetSpace, PipelineError> {
+        let (entity_type, space) = (EntityType::Images, Space::Index);
+        if let Some(settled) = spaces::find(&self.pool, dataset, entity_type, space).await? {
+            return Ok(settled);
+        }
+        let key = self.encoders.bound(&self.pool, INDEX_SLOT).await?.key();
+        let manifest = self.encoders.manifest(&key);
+        let dimension = manifest.and_then(|manifest| manifest.dimension);
+        let Some(dimension) = dimension.and_then(|found| u32::try_from(found).ok()) else {
+            return Err(not_installed(&key.package));
+        };
+        let wanted = DatasetSpace {
+            entity_type,
+            space,
+            key,
+            dimension,
+        };
+        let mut conn = self.pool.acquire().await?;
+        Ok(spaces::settle(&mut conn, dataset, &wanted).await?)
+    }
+
+    /// The encoder of a space, loaded if it is not.
+    ///
+    /// # Errors
+    /// No usable package; a model that does not start.
+    pub(crate) async fn encoder(&self, space: &DatasetSpace) -> Result<DualEncoder, PipelineError> {
+        let found = self.encoders.of(&space.key).await;
+        found.map_err(|error| match error {
+            ExploreError::MissingPackage(package) => not_installed(&package),
+            other => other.into(),
+        })
+    }
+
     /// Waits for a turn at the CPU.
     pub(crate) async fn decode_slot(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         Arc::clone(&self.decode_slots).acquire_owned().await.ok()
@@ -87,4 +132,9 @@ impl Workshop {
             .await
             .ok()
     }
+}
+
+/// For the owner of a dataset whose job cannot go on.
+pub(crate) fn not_installed(package: &str) -> PipelineError {
+    PipelineError::Hopeless(format!("The model package {package} is not installed."))
 }

@@ -161,18 +161,17 @@ pub struct InferenceOptions {
     #[arg(long, env = "LAMINA_ONNXRUNTIME", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
 
-    /// Folder of model packages; found beside the data, the binary or the checkout when absent
+    /// Folder of model packages, beside those pulled into the data directory; found beside the binary or the checkout when absent
     #[arg(long, env = "LAMINA_MODELS_DIR", value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
 
-    /// Package bound to the `INDEX` slot: the encoder that ingest runs
-    #[arg(
-        long,
-        env = "LAMINA_INDEX_PACKAGE",
-        value_name = "NAME",
-        default_value = "lamina-starter-encoder"
-    )]
-    pub index_package: String,
+    /// Package of the `INDEX` slot, the encoder that ingest runs, whatever the slot is bound to
+    #[arg(long, env = "LAMINA_INDEX_PACKAGE", value_name = "NAME")]
+    pub index_package: Option<String>,
+
+    /// How long a model stays loaded that nobody uses, such as `15m`; 0 keeps all
+    #[arg(long, env = "LAMINA_MODEL_IDLE", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
+    pub model_idle: Duration,
 
     /// Threads of one model session on the CPU
     #[arg(

@@ -1,18 +1,21 @@
-//! The parts that need a model: runtime, encoder, reading side, worker.
+//! The parts that need models: runtime, packages, reading side, worker.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
-use lamina_inference::{DeviceChoice, DualEncoder, EncoderConfig, Runtime, find_runtime};
+use lamina_inference::{
+    DeviceChoice, DualEncoder, EncoderConfig, InferenceError, Models, ModelsOptions, Runtime,
+    find_runtime,
+};
 use lamina_jobs::{Runner, RunnerConfig};
 use lamina_pipeline::{Workshop, WorkshopOptions, handlers};
+use lamina_types::INDEX_SLOT;
 
 use crate::config::{IndexOptions, InferenceOptions, WorkerOptions};
 use crate::home::Home;
-use crate::places;
+use crate::{places, slots};
 
 /// Loads ONNX Runtime and proves the device.
 ///
@@ -29,34 +32,57 @@ pub fn load_runtime(options: &InferenceOptions, data_dir: &Path) -> anyhow::Resu
     Ok(runtime)
 }
 
-/// Starts the encoder bound to the `INDEX` slot. Blocks for a second or two while it warms up.
+/// The models at hand and what each slot is bound to. Loads the library, and no model.
 ///
 /// # Errors
-/// No runtime, no package, a package that is not as its manifest says.
-pub fn load_encoders(options: &InferenceOptions, data_dir: &Path) -> anyhow::Result<Encoders> {
+/// No runtime; an option that names a package that is not there.
+pub fn load_models(options: &InferenceOptions, data_dir: &Path) -> anyhow::Result<Encoders> {
     let runtime = load_runtime(options, data_dir)?;
-    let package = places::index_package(options, data_dir)?;
-    let config = EncoderConfig {
-        vision_threads: options.inference_threads.max(1),
-        text_threads: options.inference_threads.max(1),
+    let threads = options.inference_threads.max(1);
+    let encoder = EncoderConfig {
+        vision_threads: threads,
+        text_threads: threads,
         ..EncoderConfig::default()
     };
-    let encoder = DualEncoder::start(&runtime, &package, &config)
-        .with_context(|| format!("the model package {} did not start", package.key().package))?;
-    tracing::info!(package = package.key().package, device = %encoder.report().device, "the INDEX encoder is warm");
-    Ok(Encoders::new(encoder))
+    let options_of_models = ModelsOptions {
+        dirs: places::model_folders(options, data_dir),
+        encoder,
+        idle_unload: options.model_idle,
+    };
+    let models = Models::new(runtime, options_of_models);
+    let bindings = slots::bindings(options, models.folders())?;
+    Ok(Encoders::new(models, bindings))
 }
 
-/// As [`load_encoders`], on a thread that may block.
+/// As [`load_models`], with the model of the `INDEX` slot loaded and warm: without it there is nothing to serve.
 ///
 /// # Errors
-/// Those of [`load_encoders`].
-pub async fn start_encoders(
-    options: &InferenceOptions,
-    data_dir: &Path,
-) -> anyhow::Result<Encoders> {
-    let (options, data_dir) = (options.clone(), data_dir.to_path_buf());
-    tokio::task::spawn_blocking(move || load_encoders(&options, &data_dir)).await?
+/// Those of [`load_models`]; no package, a package that is not as its manifest says, a model that does not start.
+pub async fn start_encoders(options: &InferenceOptions, home: &Home) -> anyhow::Result<Encoders> {
+    let (options, data_dir) = (options.clone(), home.dir.clone());
+    let loading = tokio::task::spawn_blocking(move || load_models(&options, &data_dir));
+    let encoders = loading.await??;
+    let index = encoders.bound(&home.pool, INDEX_SLOT).await?;
+    let encoder = index_encoder(&encoders, &index.package).await?;
+    tracing::info!(package = index.package, device = %encoder.report().device, "the INDEX encoder is warm");
+    Ok(encoders)
+}
+
+/// The encoder of this package, with a message for people when it cannot be had.
+///
+/// # Errors
+/// No package, a package that is not as its manifest says, a model that does not start.
+pub async fn index_encoder(encoders: &Encoders, package: &str) -> anyhow::Result<DualEncoder> {
+    let models = encoders.models();
+    models.dual_encoder(package).await.map_err(|error| {
+        let missing = matches!(error, InferenceError::NotInstalled { .. });
+        let what = if missing {
+            slots::not_found(package, models.folders())
+        } else {
+            format!("the model package {package} (slot INDEX) did not start")
+        };
+        anyhow::Error::new(error).context(what)
+    })
 }
 
 /// The reading side.

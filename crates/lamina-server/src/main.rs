@@ -14,6 +14,7 @@ mod metrics;
 mod output;
 mod places;
 mod signals;
+mod slots;
 mod telemetry;
 mod upkeep;
 mod watch;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lamina_explore::{Encoders, Explorer};
 use lamina_http::ServeLimits;
+use lamina_inference::PoolReport;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -63,10 +64,34 @@ pub async fn serve(
 
 /// What is counted elsewhere, read at the moment of asking.
 fn record(encoders: &Encoders, explorer: &Explorer) {
-    let report = encoders.index().report();
-    let model = encoders.index().key().package.clone();
-    let labels = [("model", model), ("device", report.device.to_string())];
-    metrics::counter!("lamina_inference_batches_total", &labels).absolute(report.vision.batches);
-    metrics::counter!("lamina_inference_items_total", &labels).absolute(report.vision.items);
+    for report in encoders.models().reports() {
+        for (graph, pool) in &report.graphs {
+            let labels = [
+                ("model", report.package.clone()),
+                ("graph", (*graph).to_owned()),
+                ("device", report.device.to_string()),
+            ];
+            record_pool(pool, &labels);
+        }
+    }
     metrics::gauge!("lamina_snapshot_bytes").set(explorer.bytes_in_memory() as f64);
+}
+
+fn record_pool(pool: &PoolReport, labels: &[(&'static str, String); 3]) {
+    metrics::gauge!("lamina_inference_running", labels).set(f64::from(u8::from(pool.is_running)));
+    metrics::counter!("lamina_inference_batches_total", labels).absolute(pool.batches);
+    metrics::counter!("lamina_inference_items_total", labels).absolute(pool.items);
+    metrics::counter!("lamina_inference_failed_batches_total", labels)
+        .absolute(pool.failed_batches);
+    metrics::counter!("lamina_inference_halved_batches_total", labels)
+        .absolute(pool.halved_batches);
+    metrics::counter!("lamina_inference_overloaded_total", labels)
+        .absolute(pool.overloaded_requests);
+    metrics::gauge!("lamina_inference_run_seconds", labels).set(pool.run_seconds);
+    for (lane, seen) in [("interactive", &pool.interactive), ("bulk", &pool.bulk)] {
+        let [model, graph, device] = labels.clone();
+        let labels = [model, graph, device, ("lane", lane.to_owned())];
+        metrics::gauge!("lamina_inference_waiting", &labels).set(seen.waiting as f64);
+        metrics::gauge!("lamina_inference_wait_seconds", &labels).set(seen.wait_seconds);
+    }
 }

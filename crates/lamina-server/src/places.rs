@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use lamina_inference::{ModelPackage, RuntimeSearch};
+use lamina_inference::RuntimeSearch;
 
 use crate::config::InferenceOptions;
 
@@ -38,16 +37,22 @@ pub fn runtime_search(options: &InferenceOptions, data_dir: &Path) -> RuntimeSea
     }
 }
 
-/// The folders that may hold model packages, first match wins.
+/// The folder that packages are installed into.
+pub fn installed_models(data_dir: &Path) -> PathBuf {
+    data_dir.join("models")
+}
+
+/// The folders that may hold model packages, first match wins: what was installed by `lamina models`, then what the system brings along.
 pub fn model_folders(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf> {
+    let installed = installed_models(data_dir);
     if let Some(folder) = &options.models_dir {
-        return vec![folder.clone()];
+        return vec![installed, folder.clone()];
     }
     let beside = std::env::current_exe()
         .ok()
         .and_then(|path| path.parent().map(|folder| folder.join("models")));
     [
-        Some(data_dir.join("models")),
+        Some(installed),
         beside,
         // What set-up made: before the catalog, whose folder of the same name may hold a manifest alone.
         checkout().map(|folder| folder.join(".runtime/models")),
@@ -56,52 +61,5 @@ pub fn model_folders(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf
     ]
     .into_iter()
     .flatten()
-    .filter(|folder| folder.is_dir())
     .collect()
-}
-
-/// Opens the package bound to the `INDEX` slot and checks every file of it.
-///
-/// # Errors
-/// Found nowhere (the message lists where it was looked for), or not as its manifest says.
-pub fn index_package(options: &InferenceOptions, data_dir: &Path) -> anyhow::Result<ModelPackage> {
-    let folders = model_folders(options, data_dir);
-    let found = folders
-        .iter()
-        .map(|folder| folder.join(&options.index_package))
-        .find(|folder| folder.join("model.toml").is_file());
-    let Some(folder) = found else {
-        let looked: Vec<String> = folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        anyhow::bail!(
-            "the model package {:?} (slot INDEX) was not found in: {}; set --models-dir or LAMINA_MODELS_DIR to the \
-             folder that holds it",
-            options.index_package,
-            looked.join(", ")
-        );
-    };
-    ModelPackage::open(&folder)
-        .with_context(|| format!("the model package in {}", folder.display()))
-}
-
-/// Every package found, by folder name; a name found twice counts where it was found first.
-pub fn installed_packages(options: &InferenceOptions, data_dir: &Path) -> Vec<PathBuf> {
-    let mut packages: Vec<PathBuf> = Vec::new();
-    for folder in model_folders(options, data_dir) {
-        let Ok(entries) = fs_err::read_dir(&folder) else {
-            continue;
-        };
-        for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-            let is_new = packages
-                .iter()
-                .all(|known| known.file_name() != path.file_name());
-            if path.join("model.toml").is_file() && is_new {
-                packages.push(path);
-            }
-        }
-    }
-    packages.sort();
-    packages
 }

@@ -1,12 +1,13 @@
 //! Upkeep: what has expired, or was left behind by a crash, goes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use lamina_explore::Encoders;
 use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, anchors, removal};
-use lamina_types::{JobKind, RemoveSpec};
+use lamina_types::{INDEX_SLOT, JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,9 @@ use crate::home::Home;
 
 /// Between two rounds. The first one comes at the start: that is when a crash has just been.
 const EVERY: Duration = Duration::from_secs(600);
+
+/// Between two looks at the models.
+const MODELS_EVERY: Duration = Duration::from_secs(15);
 
 /// Expired anchors deleted at once.
 const ANCHORS: u32 = 10_000;
@@ -40,6 +44,38 @@ pub fn start(home: &Home, tasks: &TaskTracker, stop: &CancellationToken) {
             }
         }
     });
+}
+
+/// Starts the rounds over models: those that nobody uses are unloaded, and the one of the `INDEX` slot is kept warm, whichever that
+/// is by now.
+pub fn start_models(
+    home: &Home,
+    encoders: &Encoders,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (pool, encoders, stop) = (home.pool.clone(), encoders.clone(), stop.clone());
+    tasks.spawn(async move {
+        let mut every = tokio::time::interval(MODELS_EVERY);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = keep_index_warm(&encoders, &pool).await {
+                tracing::warn!("the INDEX encoder cannot be loaded: {error:#}");
+            }
+            for package in encoders.models().unload_idle(Instant::now()) {
+                tracing::info!(package, "the model was idle and is unloaded");
+            }
+        }
+    });
+}
+
+async fn keep_index_warm(encoders: &Encoders, pool: &PgPool) -> anyhow::Result<()> {
+    let index = encoders.bound(pool, INDEX_SLOT).await?;
+    encoders.of(&index.key()).await?;
+    Ok(())
 }
 
 async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Result<()> {

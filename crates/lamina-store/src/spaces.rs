@@ -42,6 +42,18 @@ pub async fn put(
     dataset: DatasetId,
     new: &DatasetSpace,
 ) -> Result<(), StoreError> {
+    insert(conn, dataset, new).await?;
+    match find(&mut *conn, dataset, new.entity_type, new.space).await? {
+        Some(found) if found == *new => Ok(()),
+        Some(_) | None => Err(StoreError::SpaceConflict(dataset)),
+    }
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    dataset: DatasetId,
+    new: &DatasetSpace,
+) -> Result<(), StoreError> {
     let sql = "insert into dataset_spaces (dataset_id, entity_type, space, package, parameters, dimension) \
                values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
     sqlx::query(sql)
@@ -51,12 +63,23 @@ pub async fn put(
         .bind(&new.key.package)
         .bind(&new.key.parameters)
         .bind(columns::to_int(new.dimension)?)
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-    match find(&mut *conn, dataset, new.entity_type, new.space).await? {
-        Some(found) if found == *new => Ok(()),
-        Some(_) | None => Err(StoreError::SpaceConflict(dataset)),
-    }
+    Ok(())
+}
+
+/// The space that a dataset has, or this one from now on: the first who decides decides for all who come later.
+///
+/// # Errors
+/// The database.
+pub async fn settle(
+    conn: &mut PgConnection,
+    dataset: DatasetId,
+    new: &DatasetSpace,
+) -> Result<DatasetSpace, StoreError> {
+    insert(conn, dataset, new).await?;
+    let found = find(conn, dataset, new.entity_type, new.space).await?;
+    found.ok_or(StoreError::SpaceConflict(dataset))
 }
 
 /// One space.

@@ -41,9 +41,8 @@ impl FilterKind for Similarity {
             &self.anchor,
         )
         .await?;
-        let own_bound = context
-            .encoder()
-            .map(|encoder| encoder.bands().anchor_distance);
+        let bands = context.encoders.bands(&context.space.key);
+        let own_bound = bands.map(|bands| bands.anchor_distance);
         let max_distance = self
             .threshold
             .map(|threshold| context.sense.max_distance(threshold))

@@ -95,14 +95,14 @@ impl FilterKind for Text {
                 threshold,
                 default_distance,
             } => {
-                let Some(encoder) = context.encoder() else {
-                    let package = context.space.key.package.clone();
-                    return Err(ExploreError::MissingPackage(package));
-                };
-                if !encoder.has_text() {
+                let key = &context.space.key;
+                let missing = || ExploreError::MissingPackage(key.package.clone());
+                let manifest = context.encoders.manifest(key).ok_or_else(missing)?;
+                if manifest.text.is_none() {
                     return Ok(Selection::Set(RoaringBitmap::new()));
                 }
-                let query = context.texts.vector(encoder, text).await?;
+                let encoder = context.encoder().await?;
+                let query = context.texts.vector(&encoder, text).await?;
                 let max_distance =
                     threshold.map_or(*default_distance, |asked| context.sense.max_distance(asked));
                 Ok(Selection::Near(Near {

@@ -8,10 +8,11 @@ use lamina_explore::{
 };
 use lamina_index::{Generation, StopFlag, encode_vector};
 use lamina_inference::{
-    DeviceChoice, DualEncoder, EncoderConfig, Lane, ModelPackage, Runtime, RuntimeSearch,
+    DeviceChoice, DualEncoder, EncoderConfig, Lane, Models, ModelsOptions, Runtime, RuntimeSearch,
     find_runtime,
 };
 use lamina_store::annotations::{self, AnnotationSource, Label};
+use lamina_store::bindings::Bindings;
 use lamina_store::captions::{self, NewCaption};
 use lamina_store::contents::{self, NewContent};
 use lamina_store::datasets::{self, DatasetAccess, NewDataset};
@@ -64,7 +65,7 @@ pub struct World {
     _folder: tempfile::TempDir,
 }
 
-pub fn starter() -> DualEncoder {
+pub async fn starter() -> (Models, DualEncoder) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let search = RuntimeSearch {
         explicit: std::env::var_os("ORT_DYLIB_PATH").map(Into::into),
@@ -73,12 +74,14 @@ pub fn starter() -> DualEncoder {
     };
     let library = find_runtime(&search).unwrap_or_else(|missing| panic!("{missing}"));
     let runtime = Runtime::load(&library, DeviceChoice::Cpu).unwrap();
-    let package = ModelPackage::open(&workspace.join("models/lamina-starter-encoder")).unwrap();
-    let config = EncoderConfig {
-        max_batch: Some(4),
-        ..EncoderConfig::default()
+    let options = ModelsOptions {
+        dirs: vec![workspace.join("models")],
+        encoder: EncoderConfig::default(),
+        idle_unload: std::time::Duration::ZERO,
     };
-    DualEncoder::start(&runtime, &package, &config).unwrap()
+    let models = Models::new(runtime, options);
+    let encoder = models.dual_encoder("lamina-starter-encoder@1").await;
+    (models, encoder.unwrap())
 }
 
 fn item(random: &mut Random, tags: &[TagId]) -> Item {
@@ -152,7 +155,7 @@ async fn new_dataset(pool: &PgPool, owner: &User) -> DatasetId {
 impl World {
     pub async fn new(pool: PgPool, seed: u64) -> Self {
         let random = &mut Random(seed);
-        let encoder = starter();
+        let (models, encoder) = starter().await;
         let owner = users::create(&pool, UserId::new(), "ada", None, Role::Editor);
         let owner = owner.await.unwrap();
         let id = new_dataset(&pool, &owner).await;
@@ -194,7 +197,7 @@ impl World {
         let principal = owner.principal();
         let access = datasets::access(&pool, Some(&principal), id);
         let access = access.await.unwrap().unwrap();
-        let encoders = Encoders::new(encoder.clone());
+        let encoders = Encoders::new(models, Bindings::default());
         Self {
             explorer: Explorer::new(pool.clone(), blobs, encoders, options),
             pool,

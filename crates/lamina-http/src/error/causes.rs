@@ -48,7 +48,9 @@ impl From<ExploreError> for ApiError {
             ExploreError::UnknownAnchor(_) => Self::not_found("Anchor media not found"),
             ExploreError::BadPicture(_) | ExploreError::BadRegion(_) => Self::bad_request(text),
             ExploreError::NothingIndexed(_) => Self::conflict(text),
-            ExploreError::MissingPackage(_) => Self::new(ErrorCode::Unavailable, text),
+            ExploreError::MissingPackage(_) | ExploreError::Unbound(_) => {
+                Self::new(ErrorCode::Unavailable, text)
+            }
             ExploreError::Unavailable(_) => Self::plain(ErrorCode::Unavailable).with_cause(error),
             ExploreError::Inference(inference) => of_inference(inference),
             ExploreError::Store(store) => store.into(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamina_index::encode_vector;
-use lamina_inference::Lane;
+use lamina_inference::{DualEncoder, Lane};
 use lamina_media::{MEASURES_VERSION, content_hash};
 use lamina_store::contents::{self, KnownContent, NewContent};
 use lamina_store::measures::ContentMeasures;
@@ -43,6 +43,8 @@ pub struct NewPicture {
 pub struct Files {
     /// Where they are.
     pub source: Arc<dyn MediaSource>,
+    /// What makes the vectors of the `INDEX` space.
+    pub encoder: DualEncoder,
     /// The tenant.
     pub owner: UserId,
     /// Whether originals are copied.
@@ -69,7 +71,7 @@ pub async fn handle(
     let keep_original = files.serve_mode == ServeMode::Copy || path.is_none();
     let _memory = workshop.file_memory(bytes.len()).await;
 
-    let key = workshop.encoders.index().key();
+    let key = files.encoder.key();
     let known =
         contents::known(&workshop.pool, files.owner, &[hash], key, MEASURES_VERSION).await?;
     if let Some(known) = known
@@ -81,7 +83,7 @@ pub async fn handle(
 
     let prepared = {
         let (workshop, bytes) = (workshop.clone(), bytes.clone());
-        let spec = *workshop.encoders.index().input_spec();
+        let spec = *files.encoder.input_spec();
         tokio::task::spawn_blocking(move || {
             prepare(&bytes, &workshop.limits, &spec, &workshop.stages)
         })
@@ -112,10 +114,7 @@ pub async fn handle(
             .put_thumbnail(files.owner, hash, prepared.thumbnail.into())
             .await
     };
-    let embed = workshop
-        .encoders
-        .index()
-        .embed_images(Lane::Bulk, vec![prepared.input]);
+    let embed = files.encoder.embed_images(Lane::Bulk, vec![prepared.input]);
     let (stored, embedded) = tokio::join!(store, embed);
     stored?;
     let verdict = match embedded?.into_iter().next() {

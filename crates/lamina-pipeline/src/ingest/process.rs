@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use futures::StreamExt as _;
 use lamina_jobs::{Completed, JobError, Next, Phase};
+use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgConnection;
 use lamina_store::{contents, datasets, measures, outputs, source_items};
 use lamina_types::{RejectReason, Rejection};
@@ -37,6 +38,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     let (first, end) = (unit(chunk.first_unit), unit(chunk.end_unit));
     let pending =
         source_items::pending(&workshop.pool, task.dataset.id, CREATION, first, end).await?;
+    let space = workshop.index_space(task.dataset.id).await?;
     let mut outcome = Outcome::default();
     if chunk.exhausted {
         let detail = "handling this file ended or stopped the worker more than once";
@@ -55,6 +57,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
                 .sources
                 .get(workshop, chunk.job.id, task.dataset.owner_id, task.spec)
                 .await?,
+            encoder: workshop.encoder(&space).await?,
             owner: task.dataset.owner_id,
             serve_mode: task.spec.serve_mode,
             is_last_try: chunk.attempt >= LAST_TRY,
@@ -83,7 +86,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
             task.context.tick();
         }
     }
-    write(task, outcome).await
+    write(task, &space, outcome).await
 }
 
 impl Outcome {
@@ -100,13 +103,17 @@ impl Outcome {
 }
 
 /// One transaction: every effect of the chunk, or none.
-async fn write(task: &IngestTask<'_>, outcome: Outcome) -> Result<Completed, PipelineError> {
+async fn write(
+    task: &IngestTask<'_>,
+    space: &DatasetSpace,
+    outcome: Outcome,
+) -> Result<Completed, PipelineError> {
     let (workshop, dataset) = (task.workshop, task.dataset.id);
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
     fail::fail_point!("ingest_chunk_fenced");
     let mut done = outcome.known;
-    done.extend(record(task, &mut tx, outcome.new).await?);
+    done.extend(record(task, space, &mut tx, outcome.new).await?);
     source_items::mark_done(&mut *tx, dataset, CREATION, &done).await?;
     source_items::mark_rejected(&mut *tx, dataset, CREATION, &outcome.rejected).await?;
     if !outcome.paths.is_empty() {
@@ -145,11 +152,11 @@ async fn share_done(
 /// Rows of new contents with all that was derived from them; content ids by position.
 async fn record(
     task: &IngestTask<'_>,
+    space: &DatasetSpace,
     conn: &mut PgConnection,
     new: Vec<(u32, NewPicture)>,
 ) -> Result<Vec<(u32, i64)>, PipelineError> {
     let workshop = task.workshop;
-    let encoder = workshop.encoders.index();
     let (mut positions, mut rows, mut facts) = (Vec::new(), Vec::new(), Vec::new());
     for (position, picture) in new {
         positions.push(position);
@@ -168,6 +175,6 @@ async fn record(
     vectors.sort_by_key(|(id, _)| *id);
     vectors.dedup_by_key(|(id, _)| *id);
     measures::put(&mut *conn, &all_measures).await?;
-    outputs::put_vectors(&mut *conn, encoder.key(), encoder.dimension(), &vectors).await?;
+    outputs::put_vectors(&mut *conn, &space.key, space.dimension as usize, &vectors).await?;
     Ok(positions.into_iter().zip(ids).collect())
 }

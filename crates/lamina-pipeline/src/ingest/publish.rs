@@ -2,10 +2,8 @@
 
 use lamina_jobs::{Completed, Next};
 use lamina_store::source_items::OutcomeCounts;
-use lamina_store::spaces::{self, DatasetSpace};
-use lamina_store::sqlx::Acquire as _;
 use lamina_store::{datasets, source_items};
-use lamina_types::{DatasetStatus, EntityType, Space};
+use lamina_types::DatasetStatus;
 
 use super::{CREATION, IngestTask};
 use crate::PipelineError;
@@ -14,18 +12,11 @@ use crate::publication::Publication;
 /// Makes the dataset searchable.
 pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineError> {
     let (workshop, dataset) = (task.workshop, task.dataset.id);
-    let encoder = workshop.encoders.index();
-    let space = DatasetSpace {
-        entity_type: EntityType::Images,
-        space: Space::Index,
-        key: encoder.key().clone(),
-        dimension: encoder.dimension() as u32,
-    };
+    let space = workshop.index_space(dataset).await?;
 
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
     let media = source_items::finalize(&mut tx, dataset, CREATION).await?;
-    spaces::put(tx.acquire().await?, dataset, &space).await?;
     let counts = source_items::counts(&mut *tx, dataset, Some(CREATION)).await?;
     if media == 0 {
         return Err(PipelineError::Hopeless(nothing_usable(&counts)));

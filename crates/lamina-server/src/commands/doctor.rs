@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lamina_inference::{DualEncoder, EncoderConfig, Lane, Runtime};
-use std::sync::Arc;
+use lamina_inference::Lane;
+use lamina_types::INDEX_SLOT;
 
 use crate::cli::DoctorArgs;
 use crate::home::{Home, Stay};
-use crate::{engine, output, places};
+use crate::{engine, output};
 
 /// Tries everything and says how to mend what does not work.
 ///
@@ -31,7 +31,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
     };
     say("database", database);
-    if let Ok(home) = home {
+    if let Ok(home) = &home {
         let space = home.blobs.free_space().map_err(anyhow::Error::from);
         say(
             "disk space",
@@ -48,7 +48,6 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 Ok(text)
             }),
         );
-        home.close().await;
     }
     let runtime = engine::load_runtime(&args.inference, &args.data.data_dir);
     let described = match &runtime {
@@ -61,8 +60,11 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
     };
     say("ONNX Runtime", described);
-    if let Ok(runtime) = runtime {
-        say("INDEX model", model(&args, &runtime).await);
+    if runtime.is_ok() {
+        say("INDEX model", model(&args, home.as_ref().ok()).await);
+    }
+    if let Ok(home) = home {
+        home.close().await;
     }
     Ok(if healthy {
         ExitCode::SUCCESS
@@ -91,9 +93,16 @@ async fn database(home: &Home) -> anyhow::Result<String> {
 }
 
 /// Embeds one picture and one text.
-async fn model(args: &DoctorArgs, runtime: &Arc<Runtime>) -> anyhow::Result<String> {
-    let package = places::index_package(&args.inference, &args.data.data_dir)?;
-    let encoder = DualEncoder::start(runtime, &package, &EncoderConfig::default())?;
+async fn model(args: &DoctorArgs, home: Option<&Home>) -> anyhow::Result<String> {
+    let encoders = engine::load_models(&args.inference, &args.data.data_dir)?;
+    let index = match home {
+        Some(home) => encoders.bound(&home.pool, INDEX_SLOT).await?,
+        None => {
+            let default = encoders.bindings().default_of(INDEX_SLOT);
+            default.context("nothing is bound to INDEX")?.clone()
+        }
+    };
+    let encoder = engine::index_encoder(&encoders, &index.package).await?;
     let scene = lamina_media::demo::Scene::new(1).draw(320, 240);
     let input = lamina_media::model_input(&scene, encoder.input_spec())?;
     let answer = encoder.embed_images(Lane::Interactive, vec![input]).await?;
@@ -106,8 +115,8 @@ async fn model(args: &DoctorArgs, runtime: &Arc<Runtime>) -> anyhow::Result<Stri
     } else {
         "pictures"
     };
-    let name = package.key().package;
-    encoder.shutdown().await;
+    encoders.models().shutdown().await;
+    let name = index.package;
     Ok(format!(
         "{name} embeds {text} into {} values",
         vector.dimension()

@@ -97,7 +97,7 @@ async fn work_and_watch(
     id: DatasetId,
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
+    let encoders = engine::start_encoders(&args.inference, home).await?;
     let runner = engine::worker(home, &encoders, &args.worker, &args.index);
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
@@ -108,7 +108,7 @@ async fn work_and_watch(
         },
         runner.run(done.clone())
     );
-    encoders.index().shutdown().await;
+    encoders.models().shutdown().await;
     ended
 }
 

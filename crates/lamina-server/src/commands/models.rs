@@ -1,18 +1,18 @@
-//! `lamina models`: which packages are there and which of them work.
+//! `lamina models`: which packages are there, which of them work, and what answers to each slot.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use lamina_inference::ModelPackage;
+use lamina_inference::{PackageFolders, PackageState};
+use lamina_store::bindings::Binding;
 use serde::Serialize;
 
 use crate::cli::{ModelsAction, ModelsArgs};
-use crate::{output, places};
+use crate::{output, places, slots};
 
 #[derive(Serialize)]
 struct Row {
     package: String,
-    slot: Option<&'static str>,
+    slots: Vec<String>,
     task: String,
     licence: String,
     megabytes: f64,
@@ -26,23 +26,30 @@ struct Row {
 /// The rows cannot be written as JSON.
 pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     let ModelsAction::List { json } = args.action;
-    let rows: Vec<Row> = places::installed_packages(&args.inference, &args.data.data_dir)
-        .iter()
-        .map(|folder| row(folder, &args.inference.index_package))
+    let folders = PackageFolders::new(places::model_folders(&args.inference, &args.data.data_dir));
+    let bindings = slots::bindings(&args.inference, &folders)?;
+    let bound: Vec<&Binding> = slots::all()
+        .into_iter()
+        .filter_map(|slot| bindings.fixed(slot).or_else(|| bindings.default_of(slot)))
         .collect();
+    let packages = folders.packages();
+    let rows: Vec<Row> = packages.iter().map(|found| row(found, &bound)).collect();
     if json {
         output::json(&rows)?;
     } else {
         output::line(format_args!(
-            "{:<32} {:<8} {:<24} {:<14} {:>8}  state",
-            "package", "slot", "task", "licence", "MB"
+            "{:<32} {:<24} {:<14} {:>8}  {:<10} slots",
+            "package", "task", "licence", "MB", "state"
         ));
         for row in &rows {
             let state = row.problem.as_deref().unwrap_or("verified");
-            let slot = row.slot.unwrap_or("-");
             output::line(format_args!(
-                "{:<32} {slot:<8} {:<24} {:<14} {:>8.1}  {state}",
-                row.package, row.task, row.licence, row.megabytes
+                "{:<32} {:<24} {:<14} {:>8.1}  {state:<10} {}",
+                row.package,
+                row.task,
+                row.licence,
+                row.megabytes,
+                row.slots.join(", ")
             ));
         }
     }
@@ -53,35 +60,26 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn row(folder: &Path, bound: &str) -> Row {
-    let name = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
-        .to_owned();
-    let slot = (name == bound).then_some("INDEX");
-    match ModelPackage::open(folder) {
-        Ok(package) => {
-            let manifest = package.manifest();
-            let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
-            Row {
-                package: package.key().package,
-                slot,
-                task: manifest.task.clone(),
-                licence: manifest.licence.clone(),
-                megabytes: bytes as f64 / 1e6,
-                verified: true,
-                problem: None,
-            }
-        }
-        Err(error) => Row {
-            package: name,
-            slot,
-            task: String::new(),
-            licence: String::new(),
-            megabytes: 0.0,
-            verified: false,
-            problem: Some(format!("{:#}", anyhow::Error::new(error))),
-        },
+fn row(found: &PackageState, bound: &[&Binding]) -> Row {
+    let manifest = found.manifest.as_ref();
+    let text = |of: fn(&lamina_inference::ModelManifest) -> &String| {
+        manifest
+            .map(|manifest| of(manifest).clone())
+            .unwrap_or_default()
+    };
+    let slots = bound
+        .iter()
+        .filter(|binding| binding.package == found.package);
+    Row {
+        package: found.package.clone(),
+        slots: slots.map(|binding| binding.slot.clone()).collect(),
+        task: text(|manifest| &manifest.task),
+        licence: text(|manifest| &manifest.licence),
+        megabytes: found.bytes() as f64 / 1e6,
+        verified: found.is_verified(),
+        problem: found
+            .problem
+            .as_ref()
+            .map(|problem| format!("{:#}", anyhow::Error::new(std::sync::Arc::clone(problem)))),
     }
 }

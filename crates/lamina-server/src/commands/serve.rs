@@ -43,7 +43,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let home = Home::open(&args.data, &args.database, Stay::Owner).await?;
     let user = home.ensure_first_user().await?;
-    let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
+    let encoders = engine::start_encoders(&args.inference, &home).await?;
     let explorer = engine::explorer(&home, &encoders, &args.index, args.http.threshold_sense);
     let readiness = Readiness::default();
     if let Some(photos) = &args.photos {
@@ -61,6 +61,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     )
     .await?;
     upkeep::start(&home, &tasks, &stop);
+    upkeep::start_models(&home, &encoders, &tasks, &stop);
 
     let worker_done = TaskTracker::new();
     if !args.no_worker {
@@ -99,7 +100,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
             "some background tasks did not end in time"
         );
     }
-    encoders.index().shutdown().await;
+    encoders.models().shutdown().await;
     home.close().await;
     served.context("the listener broke")?;
     tracing::info!("stopped");

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::WorkerArgs;
 use crate::home::{Home, Stay};
-use crate::{engine, metrics, output, signals};
+use crate::{engine, metrics, output, signals, upkeep};
 
 /// Works on jobs until told to stop.
 ///
@@ -17,7 +17,7 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let tasks = TaskTracker::new();
     let stop = signals::stop_token()?;
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
-    let encoders = engine::start_encoders(&args.inference, &home.dir).await?;
+    let encoders = engine::start_encoders(&args.inference, &home).await?;
     let explorer = engine::explorer(&home, &encoders, &args.index, ThresholdSense::default());
     metrics::serve(
         args.metrics.metrics_listen,
@@ -27,13 +27,14 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
         &stop,
     )
     .await?;
+    upkeep::start_models(&home, &encoders, &tasks, &stop);
     let runner = engine::worker(&home, &encoders, &args.worker, &args.index);
     output::line("lamina worker is ready");
     runner.run(stop.clone()).await;
     stop.cancel();
     tasks.close();
     tasks.wait().await;
-    encoders.index().shutdown().await;
+    encoders.models().shutdown().await;
     home.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

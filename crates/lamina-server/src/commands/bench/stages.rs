@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use lamina_explore::index_settings;
 use lamina_index::{DEFAULT_EXACT_LIMIT, GenerationHeader, StopFlag, VectorBlock};
 use lamina_inference::Lane;
 use lamina_media::{DecodeLimits, content_hash};
 use lamina_pipeline::ingest::prepare;
 use lamina_pipeline::stages::{Stage, StageTimes};
-use lamina_types::{DatasetId, Embedding, EntityType, Space};
+use lamina_types::{DatasetId, Embedding, EntityType, INDEX_SLOT, Space};
 use serde::Serialize;
 
 use super::pictures::Pictures;
@@ -34,8 +35,13 @@ pub async fn measure(
     data: &DataOptions,
     count: usize,
 ) -> anyhow::Result<StageCosts> {
-    let encoders = engine::start_encoders(inference, &data.data_dir).await?;
-    let encoder = encoders.index();
+    let encoders = engine::load_models(inference, &data.data_dir)?;
+    let bindings = encoders.bindings();
+    let index = bindings
+        .fixed(INDEX_SLOT)
+        .or_else(|| bindings.default_of(INDEX_SLOT))
+        .context("no package is bound to the slot INDEX")?;
+    let encoder = engine::index_encoder(&encoders, &index.package).await?;
     let spec = *encoder.input_spec();
     let limits = DecodeLimits::default();
     let stages = StageTimes::default();
@@ -66,7 +72,7 @@ pub async fn measure(
     let start = process_cpu();
     lamina_index::build(header, vectors, &settings, &StopFlag::new())?;
     let index_time = process_cpu().saturating_sub(start);
-    encoder.shutdown().await;
+    encoders.models().shutdown().await;
 
     let each = |time: Duration| time.as_secs_f64() * 1000.0 / count.max(1) as f64;
     let mut by_stage: Vec<(&'static str, f64)> = Stage::ALL

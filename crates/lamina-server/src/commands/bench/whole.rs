@@ -62,7 +62,7 @@ async fn ingest(
     folder: &Path,
 ) -> anyhow::Result<WholeRun> {
     let owner = home.ensure_first_user().await?;
-    let encoders = engine::start_encoders(inference, &home.dir).await?;
+    let encoders = engine::start_encoders(inference, home).await?;
     let (worker, index) = (WorkerOptions::default(), IndexOptions::default());
     let runner = engine::worker(home, &encoders, &worker, &index);
     let new = NewImport {
@@ -88,7 +88,7 @@ async fn ingest(
         process_cpu().saturating_sub(cpu),
         MachineTimes::now()?.since(&machine),
     );
-    encoders.index().shutdown().await;
+    encoders.models().shutdown().await;
     anyhow::ensure!(
         ended.dataset.status == DatasetStatus::Ready,
         "{:?}",
