@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamina_index::{decode_vector, encode_vector};
-use lamina_inference::{DualEncoder, Lane};
+use lamina_inference::{Lane, PictureEncoder};
 use lamina_media::{DecodeLimits, InputSpec, THUMBNAIL_SIDE, decode, decode_at_least, model_input};
 use lamina_store::anchors::{self, Anchor};
 use lamina_store::media;
@@ -26,7 +26,7 @@ const ANCHOR_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Bytes that are no usable picture, a region outside of it, an overloaded model, the database.
 pub async fn add(
     pool: &PgPool,
-    encoder: &DualEncoder,
+    encoder: &PictureEncoder,
     dataset: DatasetId,
     entity_type: EntityType,
     bytes: Bytes,

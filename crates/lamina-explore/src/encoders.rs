@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lamina_index::IndexSettings;
-use lamina_inference::{DistanceBands, DualEncoder, InferenceError, ModelManifest, Models};
+use lamina_inference::{
+    DistanceBands, DualEncoder, InferenceError, ModelManifest, Models, PictureEncoder,
+};
 use lamina_store::bindings::{Binding, Bindings};
 use lamina_store::sqlx::PgExecutor;
 use lamina_types::SpaceKey;
@@ -46,19 +48,22 @@ impl Encoders {
         found.ok_or(ExploreError::Unbound(slot))
     }
 
-    /// The encoder that makes vectors of this space, loaded if it is not.
+    /// The encoder of this space with both its towers, loaded if it is not.
+    ///
+    /// # Errors
+    /// [`ExploreError::MissingPackage`]; a space without texts; a model that does not start.
+    pub async fn of(&self, key: &SpaceKey) -> Result<DualEncoder, ExploreError> {
+        let found = self.models.dual_encoder(&key.package).await;
+        found.map_err(trouble)
+    }
+
+    /// What makes vectors of pictures in this space, with texts or without, loaded if it is not.
     ///
     /// # Errors
     /// [`ExploreError::MissingPackage`]; a model that does not start.
-    pub async fn of(&self, key: &SpaceKey) -> Result<DualEncoder, ExploreError> {
-        self.models
-            .dual_encoder(&key.package)
-            .await
-            .map_err(|error| match error {
-                InferenceError::NotInstalled { package }
-                | InferenceError::Unusable { package, .. } => ExploreError::MissingPackage(package),
-                other => ExploreError::Inference(other),
-            })
+    pub async fn pictures(&self, key: &SpaceKey) -> Result<PictureEncoder, ExploreError> {
+        let found = self.models.picture_encoder(&key.package).await;
+        found.map_err(trouble)
     }
 
     /// What the package of this space says about itself, if it is there. Loads nothing.
@@ -74,6 +79,13 @@ impl Encoders {
     /// Whether texts can be compared with the vectors of this space. Loads nothing.
     pub fn reads_text(&self, key: &SpaceKey) -> bool {
         self.manifest(key).is_some_and(|found| found.text.is_some())
+    }
+}
+
+fn trouble(error: InferenceError) -> ExploreError {
+    match error.missing_package() {
+        Some(package) => ExploreError::MissingPackage(package.to_owned()),
+        None => error.into(),
     }
 }
 

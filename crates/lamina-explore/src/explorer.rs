@@ -229,7 +229,7 @@ impl Explorer {
         };
         anchors::add(
             &self.0.pool,
-            &encoders.of(&key).await?,
+            &encoders.pictures(&key).await?,
             access.id(),
             entity_type,
             bytes,

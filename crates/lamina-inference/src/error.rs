@@ -180,6 +180,15 @@ pub enum InferenceError {
 }
 
 impl InferenceError {
+    /// The package that would have to be installed, or installed anew, if that is the trouble.
+    pub fn missing_package(&self) -> Option<&str> {
+        if let Self::NotInstalled { package } | Self::Unusable { package, .. } = self {
+            Some(package)
+        } else {
+            None
+        }
+    }
+
     /// The kind of trouble.
     pub fn class(&self) -> ErrorClass {
         match self {

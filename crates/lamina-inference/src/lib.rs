@@ -28,6 +28,7 @@ mod launch;
 mod manifest;
 mod onnx;
 mod package;
+mod picture_encoder;
 mod pixels;
 mod pool;
 mod registry;
@@ -53,6 +54,7 @@ pub use manifest::{
 };
 pub use onnx::OnnxError;
 pub use package::{ModelPackage, PackageError};
+pub use picture_encoder::PictureEncoder;
 pub use pool::{Lane, LaneReport, PoolReport};
 pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageState};
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lamina_explore::{Encoders, ExploreError};
-use lamina_inference::DualEncoder;
+use lamina_inference::PictureEncoder;
 use lamina_media::DecodeLimits;
 use lamina_store::BlobStore;
 use lamina_store::spaces::{self, DatasetSpace};
@@ -106,11 +106,16 @@ impl Workshop {
     ///
     /// # Errors
     /// No usable package; a model that does not start.
-    pub(crate) async fn encoder(&self, space: &DatasetSpace) -> Result<DualEncoder, PipelineError> {
-        let found = self.encoders.of(&space.key).await;
-        found.map_err(|error| match error {
-            ExploreError::MissingPackage(package) => not_installed(&package),
-            other => other.into(),
+    pub(crate) async fn encoder(
+        &self,
+        space: &DatasetSpace,
+    ) -> Result<PictureEncoder, PipelineError> {
+        let found = self.encoders.pictures(&space.key).await;
+        found.map_err(|error| {
+            if let ExploreError::MissingPackage(package) = &error {
+                return not_installed(package);
+            }
+            error.into()
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
 use lamina_inference::{
-    DeviceChoice, DualEncoder, EncoderConfig, InferenceError, Models, ModelsOptions, Runtime,
+    DeviceChoice, EncoderConfig, InferenceError, Models, ModelsOptions, PictureEncoder, Runtime,
     find_runtime,
 };
 use lamina_jobs::{Runner, RunnerConfig};
@@ -64,7 +64,7 @@ pub async fn start_encoders(options: &InferenceOptions, home: &Home) -> anyhow::
     let encoders = loading.await??;
     let index = encoders.bound(&home.pool, INDEX_SLOT).await?;
     let encoder = index_encoder(&encoders, &index.package).await?;
-    tracing::info!(package = index.package, device = %encoder.report().device, "the INDEX encoder is warm");
+    tracing::info!(package = index.package, device = %encoder.device(), "the INDEX encoder is warm");
     Ok(encoders)
 }
 
@@ -72,9 +72,9 @@ pub async fn start_encoders(options: &InferenceOptions, home: &Home) -> anyhow::
 ///
 /// # Errors
 /// No package, a package that is not as its manifest says, a model that does not start.
-pub async fn index_encoder(encoders: &Encoders, package: &str) -> anyhow::Result<DualEncoder> {
+pub async fn index_encoder(encoders: &Encoders, package: &str) -> anyhow::Result<PictureEncoder> {
     let models = encoders.models();
-    models.dual_encoder(package).await.map_err(|error| {
+    models.picture_encoder(package).await.map_err(|error| {
         let missing = matches!(error, InferenceError::NotInstalled { .. });
         let what = if missing {
             slots::not_found(package, models.folders())

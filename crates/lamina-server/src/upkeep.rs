@@ -74,7 +74,7 @@ pub fn start_models(
 
 async fn keep_index_warm(encoders: &Encoders, pool: &PgPool) -> anyhow::Result<()> {
     let index = encoders.bound(pool, INDEX_SLOT).await?;
-    encoders.of(&index.key()).await?;
+    encoders.pictures(&index.key()).await?;
     Ok(())
 }
 

@@ -21,8 +21,9 @@ use crate::detector::Detector;
 use crate::dual_encoder::{DualEncoder, EncoderConfig};
 use crate::error::InferenceError;
 use crate::image_encoder::ImageEncoder;
-use crate::manifest::ModelManifest;
+use crate::manifest::{Family, ModelManifest};
 use crate::package::ModelPackage;
+use crate::picture_encoder::PictureEncoder;
 use crate::runtime::Runtime;
 use crate::text_encoder::TextEncoder;
 
@@ -133,6 +134,19 @@ impl Models {
     /// As [`Self::dual_encoder`].
     pub async fn text_encoder(&self, package: &str) -> Result<TextEncoder, InferenceError> {
         self.model(package).await
+    }
+
+    /// What makes vectors of pictures in this package, be it a dual encoder or an image encoder.
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn picture_encoder(&self, package: &str) -> Result<PictureEncoder, InferenceError> {
+        let family = self.manifest(package).map(|manifest| manifest.family);
+        Ok(if family == Some(Family::ImageEncoder) {
+            PictureEncoder::Image(self.model(package).await?)
+        } else {
+            PictureEncoder::Dual(self.model(package).await?)
+        })
     }
 
     /// State of every model that is loaded, by package.

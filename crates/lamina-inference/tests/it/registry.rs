@@ -42,17 +42,16 @@ async fn callers_at_once_share_one_load_and_several_models_run_together() {
     let root = folder_with(&["tiny-dual-encoder", "other"]);
     let models = models(root.path());
     assert!(models.reports().is_empty(), "nothing is loaded unasked");
-    let asked = (0..8).map(|number| {
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..8 {
         let models = models.clone();
-        tokio::spawn(async move {
+        asked.spawn(async move {
             let encoder = models.dual_encoder(TINY).await.unwrap();
             let inputs = vec![picture(number)];
             encoder.embed_images(Lane::Bulk, inputs).await.unwrap();
-        })
-    });
-    for task in asked.collect::<Vec<_>>() {
-        task.await.unwrap();
+        });
     }
+    asked.join_all().await;
     models.dual_encoder("other@1").await.unwrap();
     let reports = models.reports();
     let names: Vec<&str> = reports

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamina_index::encode_vector;
-use lamina_inference::{DualEncoder, Lane};
+use lamina_inference::{Lane, PictureEncoder};
 use lamina_media::{MEASURES_VERSION, content_hash};
 use lamina_store::contents::{self, KnownContent, NewContent};
 use lamina_store::measures::ContentMeasures;
@@ -44,7 +44,7 @@ pub struct Files {
     /// Where they are.
     pub source: Arc<dyn MediaSource>,
     /// What makes the vectors of the `INDEX` space.
-    pub encoder: DualEncoder,
+    pub encoder: PictureEncoder,
     /// The tenant.
     pub owner: UserId,
     /// Whether originals are copied.

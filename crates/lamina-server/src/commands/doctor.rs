@@ -107,7 +107,7 @@ async fn model(args: &DoctorArgs, home: Option<&Home>) -> anyhow::Result<String>
     let input = lamina_media::model_input(&scene, encoder.input_spec())?;
     let answer = encoder.embed_images(Lane::Interactive, vec![input]).await?;
     let vector = answer.into_iter().next().context("no answer")??;
-    let text = if encoder.has_text() {
+    let text = if let Some(encoder) = encoder.with_text() {
         encoder
             .embed_texts(Lane::Interactive, vec!["a red circle".to_owned()])
             .await?;
