@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lamina_types::EmbeddingError;
 
+use crate::captioner::{CaptionError, PromptError};
 use crate::detector::DetectionFault;
 use crate::package::PackageError;
 use crate::resolver::RuntimeMissing;
@@ -171,6 +172,26 @@ pub enum InferenceError {
         #[source]
         source: DetectionFault,
     },
+    /// The text of a picture is of no use: the model or the device is at fault.
+    #[error("model {model} gave an unusable text for picture {index}")]
+    BadCaption {
+        /// `name@version`.
+        model: String,
+        /// Which of the request, from 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: CaptionError,
+    },
+    /// A prompt, a number of beams or a task that the model does not take.
+    #[error("model {model} does not take this request")]
+    Prompt {
+        /// `name@version`.
+        model: String,
+        /// Why.
+        #[source]
+        source: PromptError,
+    },
     /// The model was shut down, or its device was lost.
     #[error("model {model} is not running")]
     Stopped {
@@ -198,6 +219,7 @@ impl InferenceError {
             | Self::NoText { .. }
             | Self::Threshold(_)
             | Self::PictureSize { .. }
+            | Self::Prompt { .. }
             | Self::Family { .. } => ErrorClass::InvalidInput,
             Self::Overloaded { retry_after, .. } => ErrorClass::Overloaded {
                 retry_after: *retry_after,
@@ -214,7 +236,8 @@ impl InferenceError {
             | Self::Thread { .. }
             | Self::Batch { .. }
             | Self::BadDetections { .. }
-            | Self::BadTextVector { .. } => ErrorClass::Internal,
+            | Self::BadTextVector { .. }
+            | Self::BadCaption { .. } => ErrorClass::Internal,
         }
     }
 }

@@ -102,6 +102,12 @@ impl Graph {
         }
     }
 
+    /// Names of all inputs.
+    pub(crate) fn input_names(&self) -> Vec<String> {
+        let inputs = self.session.inputs().iter();
+        inputs.map(|input| input.name().to_owned()).collect()
+    }
+
     /// Refuses graphs with inputs that nobody would fill.
     pub(crate) fn check_inputs(&self, known: &[&str]) -> Result<(), SessionError> {
         match self
@@ -150,7 +156,7 @@ impl Graph {
     /// Runs prepared inputs made of `items` items; filled-up rows come out as well.
     pub(crate) fn run(
         &mut self,
-        inputs: Vec<(&'static str, SessionInputValue<'_>)>,
+        inputs: Vec<(&str, SessionInputValue<'_>)>,
         items: usize,
     ) -> Result<SessionOutputs<'_>, SessionError> {
         self.session

@@ -74,14 +74,7 @@ impl Launch<'_> {
             bulk_capacity: self.config.bulk_capacity.max(1),
             is_gpu: device.is_gpu(),
         };
-        let source = GraphSource::read(
-            self.runtime,
-            self.package,
-            plan.role,
-            plan.threads,
-            max_batch,
-        )?
-        .ok_or_else(|| self.failed(plan.name, SessionError::Signature("file")))?;
+        let source = self.source(plan.role, plan)?;
         let sessions = if device.is_gpu() {
             device.sessions()
         } else {
@@ -92,6 +85,17 @@ impl Launch<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| self.failed(plan.name, source))?;
         Pool::start(config, sessions, &vec![worst; max_batch])
+    }
+
+    /// The graph of this role, with the threads of the plan.
+    pub(crate) fn source(
+        &self,
+        role: FileRole,
+        plan: &GraphPlan,
+    ) -> Result<GraphSource, InferenceError> {
+        let (threads, max_batch) = (plan.threads, self.max_batch());
+        GraphSource::read(self.runtime, self.package, role, threads, max_batch)?
+            .ok_or_else(|| self.failed(plan.name, SessionError::Signature("file")))
     }
 
     /// One line that says what runs where.

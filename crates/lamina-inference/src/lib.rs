@@ -16,6 +16,7 @@
 //! chosen device with a real session; [`ModelPackage::open`] checks every file of a package against its manifest.
 
 mod calibration;
+mod captioner;
 mod detector;
 mod device;
 mod dual_encoder;
@@ -42,6 +43,9 @@ mod vector_graph;
 mod vision;
 
 pub use calibration::{Calibration, CalibrationError};
+pub use captioner::{
+    CaptionError, CaptionOptions, Captioner, LocatedText, PromptError, RegionInput,
+};
 pub use detector::{Detection, DetectionFault, Detector, DetectorInput};
 pub use device::{Device, DeviceChoice, DeviceChoiceError};
 pub use dual_encoder::{CPU_BATCH, DualEncoder, EncoderConfig, EncoderReport};

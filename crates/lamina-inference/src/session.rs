@@ -38,6 +38,16 @@ pub enum SessionError {
     /// An input or output of the graph is missing or of another kind than its family has.
     #[error("the graph has no {0}")]
     Signature(&'static str),
+    /// A token of the manifest that the graph does not know.
+    #[error("the manifest says {field} = {token}, the graph knows {vocabulary} tokens")]
+    OutsideVocabulary {
+        /// Field of the manifest.
+        field: &'static str,
+        /// What the manifest says.
+        token: u32,
+        /// Size of the graph's vocabulary.
+        vocabulary: i64,
+    },
     /// An input of the graph that nothing is known to fill.
     #[error("the graph wants an input {0:?} that its family does not have")]
     UnknownInput(String),

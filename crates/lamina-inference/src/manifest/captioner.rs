@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 /// Most tokens of a caption.
 const MAX_TOKENS: usize = 1_024;
+/// Most tokens of a prompt.
+const MAX_PROMPT_TOKENS: usize = 1_024;
 /// Most beams.
-const MAX_BEAMS: usize = 16;
+pub(crate) const MAX_BEAMS: usize = 16;
 
 /// The graphs of a captioner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -32,6 +34,9 @@ pub struct CaptionerSpec {
     /// Token that must come first, if any (Florence-2: 0).
     #[serde(default)]
     pub forced_first_token: Option<u32>,
+    /// Token that comes last where the text would be cut off at `max_tokens`, if any (BART and Florence-2: 2).
+    #[serde(default)]
+    pub forced_last_token: Option<u32>,
     /// Most new tokens.
     pub max_tokens: usize,
     /// Beams unless the slot's binding says otherwise; 1 is greedy.
@@ -49,6 +54,9 @@ pub struct CaptionerSpec {
     /// Task tokens and the words they stand for; `{input}` is replaced by a region.
     #[serde(default)]
     pub prompts: BTreeMap<String, String>,
+    /// Most tokens of a prompt, special ones included; longer ones are refused.
+    #[serde(default = "sixty_four")]
+    pub max_prompt_tokens: usize,
     /// Prompt of a request that names none: a task token or plain words.
     #[serde(default)]
     pub default_prompt: Option<String>,
@@ -62,6 +70,10 @@ const fn one_point() -> f32 {
     1.0
 }
 
+const fn sixty_four() -> usize {
+    64
+}
+
 impl CaptionerSpec {
     pub(super) fn out_of_range(&self) -> Option<&'static str> {
         if !(1..=MAX_TOKENS).contains(&self.max_tokens) {
@@ -69,6 +81,9 @@ impl CaptionerSpec {
         }
         if !(1..=MAX_BEAMS).contains(&self.beams) {
             return Some("captioner.beams");
+        }
+        if !(1..=MAX_PROMPT_TOKENS).contains(&self.max_prompt_tokens) {
+            return Some("captioner.max_prompt_tokens");
         }
         if !self.length_penalty.is_finite() {
             return Some("captioner.length_penalty");

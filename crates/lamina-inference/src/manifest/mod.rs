@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::calibration::Calibration;
 
 pub use bands::DistanceBands;
+pub(crate) use captioner::MAX_BEAMS;
 pub use captioner::{CaptionerLayout, CaptionerSpec};
 pub use detector::{DetectorLayout, DetectorSpec};
 pub use files::{FileRole, PackageFile};

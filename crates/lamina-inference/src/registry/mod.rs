@@ -17,6 +17,7 @@ pub(crate) use running::ModelFamily;
 pub use running::ModelReport;
 use running::Running;
 
+use crate::captioner::Captioner;
 use crate::detector::Detector;
 use crate::dual_encoder::{DualEncoder, EncoderConfig};
 use crate::error::InferenceError;
@@ -147,6 +148,14 @@ impl Models {
         } else {
             PictureEncoder::Dual(self.model(package).await?)
         })
+    }
+
+    /// The captioner of this package, as [`Self::dual_encoder`].
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn captioner(&self, package: &str) -> Result<Captioner, InferenceError> {
+        self.model(package).await
     }
 
     /// State of every model that is loaded, by package.

@@ -1,0 +1,5 @@
+//! Captioners on the real library.
+
+mod golden;
+mod shared;
+mod support;
