@@ -64,10 +64,11 @@ impl Queries {
                 return Err(DetectionFault::Score);
             }
             let score = sigmoid(logit);
-            if score >= request.score_threshold && self.labels.name(place % classes).is_some() {
+            if score >= request.score_threshold {
                 found.push((place, score));
             }
         }
+        // Places without a class are dropped after the cut, as by the reference: no model that was trained gives them a score.
         let mut candidates = Vec::new();
         for (place, score) in best(found, self.max_detections, |(_, score)| *score) {
             let shape = boxes.four(place / classes).ok_or(DetectionFault::Box)?;

@@ -12,6 +12,7 @@ mod detector;
 mod encoder;
 mod library;
 mod packages;
+mod quality;
 mod registry;
 mod shared;
 mod starter;

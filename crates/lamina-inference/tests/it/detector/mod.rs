@@ -1,3 +1,4 @@
 //! Detectors on the real library.
 
+mod golden;
 mod weights;

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use lamina_inference::{Detection, Detector, DetectorInput, EncoderConfig, Lane};
+use lamina_inference::{
+    Detection, Detector, DetectorInput, EncoderConfig, FoundObject, LabelledPicture, Lane,
+    TrueObject, detection_quality,
+};
 use lamina_media::{Picture, model_input};
 use lamina_types::BoundingBox;
 use serde::Deserialize;
@@ -146,5 +149,101 @@ async fn the_reference_detections_are_found_in_every_layout() {
             total - missing.len()
         );
         assert!(missing.is_empty(), "{name} (model {number}): {missing:#?}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Instances {
+    images: Vec<InstanceImage>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct InstanceImage {
+    id: u64,
+    file_name: String,
+    width: u32,
+    height: u32,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+    bbox: [f64; 4],
+    iscrowd: u8,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: u64,
+    name: String,
+}
+
+/// As evaluations of COCO do: everything that scores at all counts, for the ranking is what is measured.
+const EVALUATION_THRESHOLD: f32 = 0.001;
+
+#[tokio::test]
+async fn average_precision_on_photos_is_what_the_weights_can_do() {
+    let (Some(models), Some(folder)) = (models(), shared("photos/coco-cc")) else {
+        return;
+    };
+    let text = fs_err::read_to_string(folder.join("instances.json")).unwrap();
+    let instances: Instances = serde_json::from_str(&text).unwrap();
+    let name = |id| {
+        let category = instances.categories.iter().find(|known| known.id == id);
+        category.unwrap().name.clone()
+    };
+    let mut labelled: Vec<[LabelledPicture; 3]> = Vec::new();
+    for image in &instances.images {
+        let picture = photo(&folder.join("images").join(&image.file_name));
+        assert_eq!(picture.pixel_size(), (image.width, image.height));
+        let truth: Vec<TrueObject> = instances
+            .annotations
+            .iter()
+            .filter(|object| object.image_id == image.id)
+            .map(|object| TrueObject {
+                label: name(object.category_id),
+                region: BoundingBox::from_pixels(object.bbox, image.width, image.height).unwrap(),
+                is_crowd: object.iscrowd != 0,
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for (_, detector) in &models {
+            let inputs = vec![input(detector, &picture)];
+            let found = detector
+                .detect(Lane::Bulk, inputs, EVALUATION_THRESHOLD)
+                .await
+                .unwrap()
+                .remove(0);
+            let found = found
+                .into_iter()
+                .map(|found| FoundObject {
+                    label: found.label.to_string(),
+                    region: found.region,
+                    confidence: found.confidence,
+                })
+                .collect();
+            answers.push(LabelledPicture {
+                truth: truth.clone(),
+                found,
+            });
+        }
+        labelled.push(answers.try_into().unwrap());
+    }
+    let least = [0.36, 0.36, 0.26];
+    for (number, ((name, _), least)) in models.iter().zip(least).enumerate() {
+        let pictures: Vec<_> = labelled.iter().map(|all| all[number].clone()).collect();
+        let quality = detection_quality(&pictures).unwrap();
+        eprintln!(
+            "{name} (model {number}): AP {:.4}, AP50 {:.4}, AP75 {:.4}, recall {:.4}",
+            quality.ap, quality.ap50, quality.ap75, quality.recall
+        );
+        assert!(
+            quality.ap >= least,
+            "{name} (model {number}): AP {}",
+            quality.ap
+        );
     }
 }
