@@ -124,7 +124,9 @@ impl DualEncoder {
         let tensor_length = 3 * image.size as usize * image.size as usize;
         let vision = launch.pool(
             &GraphPlan::vision(FileRole::Vision, "vision", config),
-            |source, index| VisionTower::load(source, index, image.size, dimension, &IMAGE_OUTPUTS),
+            move |source, index| {
+                VisionTower::load(source, index, image.size, dimension, &IMAGE_OUTPUTS)
+            },
             vec![0.5; tensor_length],
         )?;
         let text = match (&manifest.text, manifest.file(FileRole::Tokenizer)) {
@@ -136,11 +138,12 @@ impl DualEncoder {
                     threads: config.text_threads.max(1),
                     sessions: 1,
                 };
-                let load = |source: &GraphSource, index| {
-                    TextTower::load(source, index, &tokenizer, spec, dimension)
-                };
                 // Cut by the tokenizer: as many tokens as a text may have.
                 let longest = "a ".repeat(spec.max_length);
+                let spec = spec.clone();
+                let load = move |source: &GraphSource, index| {
+                    TextTower::load(source, index, &tokenizer, &spec, dimension)
+                };
                 Some(launch.pool(&plan, load, longest)?)
             }
             _ => None,

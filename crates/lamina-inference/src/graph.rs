@@ -1,11 +1,11 @@
 //! One loaded graph with its signature checked against its family and manifest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, ValueType};
 
-use crate::manifest::FileRole;
+use crate::manifest::{FileRole, PackageFile};
 use crate::package::{GraphBytes, PackageError};
 use crate::session::SessionError;
 use crate::{ModelPackage, Runtime};
@@ -19,12 +19,15 @@ pub(crate) struct Graph {
     max_batch: usize,
 }
 
-/// What a tower needs to load its graph, once for each device.
+/// What a tower needs to load its graph, once for each device, and again when a device was lost.
 pub(crate) struct GraphSource {
-    pub(crate) runtime: Arc<Runtime>,
-    pub(crate) bytes: GraphBytes,
-    pub(crate) threads: usize,
-    pub(crate) max_batch: usize,
+    runtime: Arc<Runtime>,
+    package: ModelPackage,
+    file: PackageFile,
+    threads: usize,
+    max_batch: usize,
+    /// While the sessions are started; one that is started again later reads them again, rather than that gigabytes wait for it.
+    bytes: Mutex<Option<Arc<GraphBytes>>>,
 }
 
 impl GraphSource {
@@ -38,17 +41,37 @@ impl GraphSource {
         let Some(file) = package.manifest().file(role) else {
             return Ok(None);
         };
+        let bytes = Arc::new(package.graph(file)?);
         Ok(Some(Self {
             runtime: Arc::clone(runtime),
-            bytes: package.graph(file)?,
+            package: package.clone(),
+            file: file.clone(),
             threads,
             max_batch,
+            bytes: Mutex::new(Some(bytes)),
         }))
+    }
+
+    /// Lets go of the bytes: all sessions are there.
+    pub(crate) fn forget(&self) {
+        *self.kept() = None;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<GraphBytes>>> {
+        // Whole values are put in and taken out, whatever panics.
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes(&self) -> Result<Arc<GraphBytes>, SessionError> {
+        match self.kept().clone() {
+            Some(bytes) => Ok(bytes),
+            None => Ok(Arc::new(self.package.graph(&self.file)?)),
+        }
     }
 
     /// Loads the graph for the `index`-th device.
     pub(crate) fn load(&self, index: usize) -> Result<Graph, SessionError> {
-        let session = self.runtime.session(&self.bytes, self.threads, index)?;
+        let session = self.runtime.session(&*self.bytes()?, self.threads, index)?;
         // On a graphics card every new shape costs an algorithm search and room in the arena, so sizes are kept few. On the CPU neither
         // is so, and a filled-up row would cost as much time as a real one.
         let buckets = if self.runtime.device().is_gpu() {

@@ -66,7 +66,7 @@ impl ImageEncoder {
         };
         let pool = launch.pool(
             &GraphPlan::vision(FileRole::Vision, "vision", config),
-            |source, index| VisionTower::load(source, index, image.size, dimension, &OUTPUTS),
+            move |source, index| VisionTower::load(source, index, image.size, dimension, &OUTPUTS),
             vec![0.5; 3 * image.size as usize * image.size as usize],
         )?;
         launch.announce();

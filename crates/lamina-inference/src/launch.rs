@@ -1,6 +1,7 @@
 //! Starting the pool of one graph, the same way for every family.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dual_encoder::{CPU_BATCH, EncoderConfig};
 use crate::error::InferenceError;
@@ -10,6 +11,9 @@ use crate::package::ModelPackage;
 use crate::pool::{Pool, PoolConfig};
 use crate::runtime::Runtime;
 use crate::session::{ModelSession, SessionError};
+
+/// Between attempts to start a lost session again; a driver that resets a graphics card needs some seconds.
+const REBUILD_PAUSE: Duration = Duration::from_secs(2);
 
 /// A package that is about to run, and where.
 pub(crate) struct Launch<'a> {
@@ -54,11 +58,12 @@ impl Launch<'_> {
         self.package.manifest().batch.max_batch.min(limit).max(1)
     }
 
-    /// Loads the graph once for each session, warms all up with the largest batch of `worst`, and starts their threads.
+    /// Loads the graph once for each session, warms all up with the largest batch of `worst`, and starts their threads. `load` is kept,
+    /// for sessions that are lost.
     pub(crate) fn pool<S>(
         &self,
         plan: &GraphPlan,
-        load: impl Fn(&GraphSource, usize) -> Result<S, SessionError>,
+        load: impl Fn(&GraphSource, usize) -> Result<S, SessionError> + Send + Sync + 'static,
         worst: S::Input,
     ) -> Result<Pool<S::Input, S::Output>, InferenceError>
     where
@@ -73,6 +78,7 @@ impl Launch<'_> {
             interactive_capacity: self.config.interactive_capacity.max(1),
             bulk_capacity: self.config.bulk_capacity.max(1),
             is_gpu: device.is_gpu(),
+            rebuild_pause: REBUILD_PAUSE,
         };
         let source = self.source(plan.role, plan)?;
         let sessions = if device.is_gpu() {
@@ -80,11 +86,14 @@ impl Launch<'_> {
         } else {
             plan.sessions
         };
-        let sessions = (0..sessions)
-            .map(|index| load(&source, index))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| self.failed(plan.name, source))?;
-        Pool::start(config, sessions, &vec![worst; max_batch])
+        let source = Arc::new(source);
+        let make = {
+            let source = Arc::clone(&source);
+            move |index| load(&source, index)
+        };
+        let pool = Pool::start(config, sessions, make, &vec![worst; max_batch])?;
+        source.forget();
+        Ok(pool)
     }
 
     /// The graph of this role, with the threads of the plan.

@@ -3,6 +3,7 @@
 use lamina_types::{Embedding, EmbeddingError};
 
 use crate::onnx::OnnxError;
+use crate::package::PackageError;
 
 /// Something that turns a batch of inputs into outputs. It is owned by one thread; nothing is shared, so nothing is locked.
 pub(crate) trait ModelSession: Send + 'static {
@@ -32,6 +33,9 @@ pub enum SessionError {
     /// ONNX Runtime refused the graph.
     #[error("the graph cannot be loaded")]
     Load(#[source] ort::Error),
+    /// A file of the package is not there any more or has changed.
+    #[error("a file of the package cannot be used")]
+    Package(#[from] PackageError),
     /// The tokenizer file cannot be used.
     #[error("the tokenizer cannot be used: {0}")]
     Tokenizer(Box<dyn std::error::Error + Send + Sync>),

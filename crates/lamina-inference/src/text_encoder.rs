@@ -72,19 +72,23 @@ impl TextEncoder {
             threads: config.text_threads.max(1),
             sessions: 1,
         };
+        // Cut by the tokenizer: as many tokens as a text may have.
+        let longest = "a ".repeat(spec.max_length);
+        let (query_prefix, document_prefix) =
+            (spec.query_prefix.clone(), spec.document_prefix.clone());
+        let spec = spec.clone();
         let pool = launch.pool(
             &plan,
-            |source, index| {
-                SentenceTower::load(source, index, &tokenizer, spec, pooling, dimension)
+            move |source, index| {
+                SentenceTower::load(source, index, &tokenizer, &spec, pooling, dimension)
             },
-            // Cut by the tokenizer: as many tokens as a text may have.
-            "a ".repeat(spec.max_length),
+            longest,
         )?;
         launch.announce();
         Ok(Self(Arc::new(Inner {
             dimension,
-            query_prefix: spec.query_prefix.clone(),
-            document_prefix: spec.document_prefix.clone(),
+            query_prefix,
+            document_prefix,
             manifest: manifest.clone(),
             key: package.key(),
             device: runtime.device().clone(),

@@ -123,9 +123,11 @@ impl Detector {
             cover: (1.0, 1.0),
             score_threshold: spec.score_threshold,
         };
+        let score_threshold = spec.score_threshold;
+        let spec = spec.clone();
         let pool = launch.pool(
             &GraphPlan::vision(FileRole::Model, "detector", config),
-            |source, index| DetectorSession::load(source, index, &image, spec, &labels),
+            move |source, index| DetectorSession::load(source, index, &image, &spec, &labels),
             worst,
         )?;
         launch.announce();
@@ -133,7 +135,7 @@ impl Detector {
             manifest: manifest.clone(),
             key: package.key(),
             image,
-            score_threshold: spec.score_threshold,
+            score_threshold,
             device: runtime.device().clone(),
             pool,
         })))

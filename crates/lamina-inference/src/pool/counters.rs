@@ -37,6 +37,8 @@ pub struct PoolReport {
     pub failed_batches: u64,
     /// Batches that were halved for want of memory.
     pub halved_batches: u64,
+    /// Sessions that were lost with their device and started again.
+    pub rebuilt_sessions: u64,
     /// Items dropped unrun because their caller had gone.
     pub abandoned_items: u64,
     /// Vectors that could not be used (not finite, no direction).
@@ -104,6 +106,10 @@ impl Counters {
 
     pub(super) fn halved(&self) {
         self.lock().report.halved_batches += 1;
+    }
+
+    pub(super) fn rebuilt(&self) {
+        self.lock().report.rebuilt_sessions += 1;
     }
 
     pub(super) fn bad_vector(&self) {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
@@ -53,6 +53,8 @@ pub(super) struct Lanes<I, O> {
     state: Mutex<State<I, O>>,
     /// Signalled for every change that a waiting thread may want to see.
     changed: Condvar,
+    /// Signalled when the lanes close; apart, so that a pausing thread takes no signal from one that waits for items.
+    closing: Condvar,
 }
 
 struct State<I, O> {
@@ -78,6 +80,7 @@ impl<I, O> Lanes<I, O> {
             policy,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            closing: Condvar::new(),
         }
     }
 
@@ -173,7 +176,18 @@ impl<I, O> Lanes<I, O> {
             .chain(state.bulk.drain(..))
             .collect();
         self.changed.notify_all();
+        self.closing.notify_all();
         waiting
+    }
+
+    /// Waits so long, or until the lanes close. Whether they are closed.
+    pub(super) fn pause(&self, time: Duration) -> bool {
+        let state = self.lock();
+        let (state, _) = self
+            .closing
+            .wait_timeout_while(state, time, |state| !state.is_closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.is_closed
     }
 
     /// A thread takes no more batches. Whether it was the last.

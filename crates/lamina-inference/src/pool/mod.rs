@@ -20,6 +20,10 @@ use crate::session::{ModelSession, SessionError};
 use counters::Counters;
 pub use counters::{LaneReport, PoolReport};
 use lanes::{Lanes, Policy, Refused};
+use worker::Worker;
+
+/// Makes the session of this number.
+type Make<S> = Arc<dyn Fn(usize) -> Result<S, SessionError> + Send + Sync>;
 
 /// What one item comes to.
 type Answer<O> = Result<O, InferenceError>;
@@ -56,6 +60,8 @@ pub(crate) struct PoolConfig {
     pub(crate) bulk_capacity: usize,
     /// Whether a fuller batch takes hardly longer (a graphics card).
     pub(crate) is_gpu: bool,
+    /// Between attempts to start a lost session again; the first is made at once.
+    pub(crate) rebuild_pause: Duration,
 }
 
 /// The pool of one graph.
@@ -74,10 +80,12 @@ struct Shared<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
-    /// Warms every session up with its worst batch, then gives each a thread. Blocks as long as the warm-up takes.
+    /// Makes so many sessions, warms each up with its worst batch, and gives each a thread. `make` is asked again, with the number of
+    /// the session, when one is lost. Blocks as long as the warm-up takes.
     pub(crate) fn start<S>(
         config: PoolConfig,
-        sessions: Vec<S>,
+        sessions: usize,
+        make: impl Fn(usize) -> Result<S, SessionError> + Send + Sync + 'static,
         worst: &[I],
     ) -> Result<Self, InferenceError>
     where
@@ -87,8 +95,10 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
             model: config.model.clone(),
             source,
         };
-        let mut ready = Vec::with_capacity(sessions.len());
-        for mut session in sessions {
+        let make: Make<S> = Arc::new(make);
+        let mut ready = Vec::with_capacity(sessions);
+        for number in 0..sessions {
+            let mut session = make(number).map_err(failed)?;
             let limit = worker::warm_up(&mut session, worst).map_err(failed)?;
             ready.push((session, limit));
         }
@@ -110,11 +120,14 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
         for (number, (session, limit)) in ready.into_iter().enumerate() {
             let shared = Arc::clone(&pool.shared);
             let places = Arc::clone(&pool.places);
+            let make = Arc::clone(&make);
             // Thread names are cut at 15 bytes by the system; the end of the model's name says vision or text.
             let tower = shared.config.model.rsplit('/').next().unwrap_or_default();
             let thread = std::thread::Builder::new()
                 .name(format!("infer-{tower}-{number}"))
-                .spawn(move || worker::work(session, limit, &shared, &places))
+                .spawn(move || {
+                    Worker::new(session, number, make, limit, &shared).work(&places);
+                })
                 .map_err(|source| InferenceError::Thread {
                     model: pool.shared.config.model.clone(),
                     source,

@@ -7,11 +7,14 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 
 use super::lanes::Entry;
-use super::{Shared, batch_error, close};
+use super::{Make, Shared, batch_error, close};
 use crate::session::{ModelSession, SessionError};
 
 /// Batches without trouble after which a size that was halved for want of memory is doubled again.
 const BATCHES_UNTIL_DOUBLED: u32 = 64;
+
+/// Times that a session may be lost without one good batch between; after that its thread ends.
+const MAX_LOSSES: u32 = 3;
 
 type Outputs<O> = Vec<Result<O, Arc<SessionError>>>;
 
@@ -52,82 +55,147 @@ pub(super) fn warm_up<S: ModelSession>(
     }
 }
 
-/// Takes batches until the lanes close or the device is lost.
-pub(super) fn work<S: ModelSession>(
-    mut session: S,
-    limit: usize,
-    shared: &Shared<S::Input, S::Output>,
-    places: &Semaphore,
-) {
-    let mut ceiling = Ceiling {
-        budget: shared.config.max_batch,
-        now: limit.max(1),
-        good_batches: 0,
-    };
-    while let Some(taken) = shared.lanes.take(ceiling.now) {
-        let waits = taken
-            .entries
+/// The owner of a session: runs batches, and starts the session again when its device was lost.
+pub(super) struct Worker<'a, S: ModelSession> {
+    /// `None` only while a lost one is being replaced: two at once may not fit the device.
+    session: Option<S>,
+    number: usize,
+    make: Make<S>,
+    /// Times that the session was lost since the last good batch.
+    losses: u32,
+    ceiling: Ceiling,
+    shared: &'a Shared<S::Input, S::Output>,
+}
+
+impl<'a, S: ModelSession> Worker<'a, S> {
+    pub(super) fn new(
+        session: S,
+        number: usize,
+        make: Make<S>,
+        limit: usize,
+        shared: &'a Shared<S::Input, S::Output>,
+    ) -> Self {
+        Self {
+            session: Some(session),
+            number,
+            make,
+            losses: 0,
+            ceiling: Ceiling {
+                budget: shared.config.max_batch,
+                now: limit.max(1),
+                good_batches: 0,
+            },
+            shared,
+        }
+    }
+
+    /// Takes batches until the lanes close or the device is lost for good.
+    pub(super) fn work(mut self, places: &Semaphore) {
+        let shared = self.shared;
+        while let Some(taken) = shared.lanes.take(self.ceiling.now) {
+            let waits = taken
+                .entries
+                .iter()
+                .map(|entry| (entry.lane, entry.queued.elapsed()));
+            shared.counters.taken(waits, taken.abandoned);
+            if taken.entries.is_empty() {
+                continue;
+            }
+            self.run_batch(taken.entries);
+            if self.session.is_none() && !self.revive() {
+                break;
+            }
+        }
+        // Before anybody hears that the pool is closed: who starts another one needs the memory.
+        self.session = None;
+        if shared.lanes.leave() {
+            // Nobody is left to serve what waits.
+            close(shared, places);
+        }
+    }
+
+    fn run_batch(&mut self, entries: Vec<Entry<S::Input, S::Output>>) {
+        let model = &self.shared.config.model;
+        let span = tracing::debug_span!("batch", inference.model = %model, items = entries.len());
+        let mut inputs = Vec::with_capacity(entries.len());
+        let mut replies = Vec::with_capacity(entries.len());
+        for entry in entries {
+            span.follows_from(&entry.span);
+            inputs.push(entry.input);
+            replies.push(entry.reply);
+        }
+        let _inside = span.enter();
+        let mut outputs = self.attempt(&inputs);
+        if self.session.is_none() && self.revive() {
+            // Once more, as a whole: a batch that loses the device twice is left alone.
+            outputs = self.attempt(&inputs);
+        }
+        let failure = outputs
             .iter()
-            .map(|entry| (entry.lane, entry.queued.elapsed()));
-        shared.counters.taken(waits, taken.abandoned);
-        if taken.entries.is_empty() {
-            continue;
+            .find_map(|output| output.as_ref().err().cloned());
+        match &failure {
+            Some(error) => tracing::warn!(
+                error = error_chain(error),
+                "a batch of model {model} failed"
+            ),
+            None => self.ceiling.went_well(),
         }
-        if run_batch(&mut session, taken.entries, &mut ceiling, shared).is_lost {
-            break;
+        // Counted before anybody hears of it, so that who waited for an answer sees it in the report.
+        self.shared
+            .counters
+            .finished(failure.as_ref().map(|error| error_chain(error)));
+        for (reply, output) in replies.into_iter().zip(outputs) {
+            if output.as_ref().is_ok_and(S::is_unusable) {
+                self.shared.counters.bad_vector();
+            }
+            let answer = output.map_err(|error| batch_error(model, &error));
+            // The caller may have gone meanwhile.
+            let _ = reply.send(answer);
         }
     }
-    if shared.lanes.leave() {
-        // Nobody is left to serve what waits.
-        close(shared, places);
-    }
-}
 
-struct Outcome {
-    is_lost: bool,
-}
-
-fn run_batch<S: ModelSession>(
-    session: &mut S,
-    entries: Vec<Entry<S::Input, S::Output>>,
-    ceiling: &mut Ceiling,
-    shared: &Shared<S::Input, S::Output>,
-) -> Outcome {
-    let model = &shared.config.model;
-    let span = tracing::debug_span!("batch", inference.model = %model, items = entries.len());
-    let mut inputs = Vec::with_capacity(entries.len());
-    let mut replies = Vec::with_capacity(entries.len());
-    for entry in entries {
-        span.follows_from(&entry.span);
-        inputs.push(entry.input);
-        replies.push(entry.reply);
-    }
-    let _inside = span.enter();
-    let outputs = run_halving(session, &inputs, ceiling, shared);
-    let failure = outputs
-        .iter()
-        .find_map(|output| output.as_ref().err().cloned());
-    match &failure {
-        Some(error) => tracing::warn!(
-            error = error_chain(error),
-            "a batch of model {model} failed"
-        ),
-        None => ceiling.went_well(),
-    }
-    // Counted before anybody hears of it, so that who waited for an answer sees it in the report.
-    shared
-        .counters
-        .finished(failure.as_ref().map(|error| error_chain(error)));
-    for (reply, output) in replies.into_iter().zip(outputs) {
-        if output.as_ref().is_ok_and(S::is_unusable) {
-            shared.counters.bad_vector();
+    /// Runs a batch; without a session afterwards, the device was lost.
+    fn attempt(&mut self, inputs: &[S::Input]) -> Outputs<S::Output> {
+        let Some(session) = &mut self.session else {
+            return fail(inputs.len(), SessionError::DeviceLost(None));
+        };
+        let outputs = run_halving(session, inputs, &mut self.ceiling, self.shared);
+        let is_lost = |output: &Result<_, Arc<SessionError>>| {
+            output.as_ref().is_err_and(|error| error.is_device_lost())
+        };
+        if outputs.iter().any(is_lost) {
+            self.session = None;
+        } else if outputs.iter().all(Result::is_ok) {
+            self.losses = 0;
         }
-        let answer = output.map_err(|error| batch_error(model, &error));
-        // The caller may have gone meanwhile.
-        let _ = reply.send(answer);
+        outputs
     }
-    Outcome {
-        is_lost: failure.is_some_and(|error| error.is_device_lost()),
+
+    /// Starts the session again, within bounds. Whether there is one now.
+    fn revive(&mut self) -> bool {
+        let (shared, model) = (self.shared, &self.shared.config.model);
+        while self.losses < MAX_LOSSES {
+            let pause = shared.config.rebuild_pause * self.losses;
+            self.losses += 1;
+            if shared.lanes.pause(pause) {
+                return false;
+            }
+            let made = catch_unwind(AssertUnwindSafe(|| (self.make)(self.number)));
+            match made.unwrap_or(Err(SessionError::Panicked)) {
+                Ok(session) => {
+                    shared.counters.rebuilt();
+                    tracing::warn!("model {model} lost its device and was started again");
+                    self.session = Some(session);
+                    return true;
+                }
+                Err(error) => tracing::warn!(
+                    error = error_chain(&error),
+                    "model {model} lost its device and does not start again"
+                ),
+            }
+        }
+        tracing::error!("model {model} lost its device for good");
+        false
     }
 }
 

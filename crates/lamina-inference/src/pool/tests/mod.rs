@@ -13,6 +13,8 @@ use super::*;
 use crate::ErrorClass;
 use crate::session::EncoderOutput;
 
+mod lost;
+
 /// Long enough for any machine, short enough to end a hanging test.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -103,6 +105,7 @@ fn config(max_batch: usize, capacity: usize) -> PoolConfig {
         interactive_capacity: capacity,
         bulk_capacity: capacity,
         is_gpu: false,
+        rebuild_pause: Duration::ZERO,
     }
 }
 
@@ -122,9 +125,20 @@ fn start_session(config: PoolConfig, mut session: Scripted) -> (Pool<u32, Encode
     session.steps.push_front(Step::Fine);
     let batches = Arc::clone(&session.batches);
     let worst = vec![0; config.max_batch];
-    let pool = Pool::start(config, vec![session], &worst).unwrap();
+    let pool = Pool::start(config, 1, once([session]), &worst).unwrap();
     batches.lock().unwrap().clear();
     (pool, batches)
+}
+
+/// Gives these sessions in turn, and then no more.
+fn once(
+    sessions: impl IntoIterator<Item = Scripted>,
+) -> impl Fn(usize) -> Result<Scripted, SessionError> + Send + Sync + 'static {
+    let sessions = Mutex::new(sessions.into_iter().collect::<VecDeque<_>>());
+    move |_| {
+        let next = sessions.lock().unwrap().pop_front();
+        next.ok_or(SessionError::Scripted)
+    }
 }
 
 /// One poll: enough for a request to put its items into the lane.
@@ -386,50 +400,6 @@ async fn a_bad_vector_is_the_fault_of_its_item_only() {
 }
 
 #[tokio::test]
-async fn a_lost_device_stops_the_pool() {
-    let (pool, _) = start(config(4, 64), vec![Step::LoseDevice]);
-    let error = pool.run(Lane::Bulk, vec![1]).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");
-    for thread in pool.stop() {
-        thread.join().unwrap();
-    }
-    for lane in [Lane::Bulk, Lane::Interactive] {
-        assert!(matches!(
-            pool.run(lane, vec![2]).await,
-            Err(InferenceError::Stopped { .. })
-        ));
-    }
-    assert!(!pool.report().is_running);
-}
-
-#[tokio::test]
-async fn two_sessions_serve_one_queue_and_one_may_be_lost() {
-    let (first, first_entered, let_first_go) = hold();
-    let (second, second_entered, let_second_go) = hold();
-    let sessions = [first, second].map(|step| Scripted {
-        steps: [Step::Fine, step, Step::LoseDevice].into(),
-        ..Scripted::default()
-    });
-    let pool = Pool::start(config(1, 64), sessions.into(), &[0]).unwrap();
-    let mut both = pin!(pool.run(Lane::Interactive, vec![1, 2]));
-    assert!(poll_once(both.as_mut()).await.is_none());
-    first_entered.recv_timeout(DEADLINE).unwrap();
-    second_entered.recv_timeout(DEADLINE).unwrap();
-    // One goes on and is lost; the other is still held, so the pool still runs.
-    let_first_go.send(()).unwrap();
-    assert!(
-        pool.run(Lane::Interactive, vec![3])
-            .await
-            .unwrap_err()
-            .class()
-            == ErrorClass::Unavailable
-    );
-    assert!(pool.report().is_running);
-    let_second_go.send(()).unwrap();
-    assert_eq!(both.await.unwrap(), good([1, 2]));
-}
-
-#[tokio::test]
 async fn stopping_ends_the_running_batch_and_refuses_the_rest() {
     let (step, entered, release) = hold();
     let (pool, batches) = start(config(4, 2), vec![step]);
@@ -464,7 +434,7 @@ fn warm_up_finds_the_size_that_fits() {
         ..Scripted::default()
     };
     let batches = Arc::clone(&session.batches);
-    let pool = Pool::start(config(8, 64), vec![session], &[0; 8]).unwrap();
+    let pool = Pool::start(config(8, 64), 1, once([session]), &[0; 8]).unwrap();
     assert_eq!(
         batches
             .lock()
@@ -485,7 +455,7 @@ fn a_model_that_fails_its_warm_up_does_not_start() {
             ..Scripted::default()
         };
         assert!(matches!(
-            Pool::start(config(1, 64), vec![session], &[0]),
+            Pool::start(config(1, 64), 1, once([session]), &[0]),
             Err(InferenceError::Start { .. })
         ));
     }
