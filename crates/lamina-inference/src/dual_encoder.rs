@@ -29,7 +29,7 @@ pub(crate) const MAX_TEXT_BYTES: usize = 32 * 1024;
 pub const CPU_BATCH: usize = 4;
 
 /// What the vision graph of a dual encoder may call its vectors, best first.
-const IMAGE_OUTPUTS: [&str; 2] = ["image_embeds", "pooler_output"];
+pub(crate) const IMAGE_OUTPUTS: [&str; 2] = ["image_embeds", "pooler_output"];
 
 /// Threads and lane sizes of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::package::PackageError;
 use crate::resolver::RuntimeMissing;
 use crate::runtime::RuntimeError;
 use crate::session::SessionError;
+use crate::tagger::TagFault;
 
 /// The kind of an error, for the layer that answers people. Nothing of HTTP in here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +193,17 @@ pub enum InferenceError {
         #[source]
         source: PromptError,
     },
+    /// The tags of a picture are of no use: the model or the device is at fault.
+    #[error("model {model} gave unusable tags for picture {index}")]
+    BadTags {
+        /// `name@version`.
+        model: String,
+        /// Which of the request, from 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: TagFault,
+    },
     /// The model was shut down, or its device was lost.
     #[error("model {model} is not running")]
     Stopped {
@@ -236,6 +248,7 @@ impl InferenceError {
             | Self::Thread { .. }
             | Self::Batch { .. }
             | Self::BadDetections { .. }
+            | Self::BadTags { .. }
             | Self::BadTextVector { .. }
             | Self::BadCaption { .. } => ErrorClass::Internal,
         }

@@ -25,7 +25,7 @@ pub(crate) struct GraphSource {
     package: ModelPackage,
     file: PackageFile,
     threads: usize,
-    max_batch: usize,
+    pub(crate) max_batch: usize,
     /// While the sessions are started; one that is started again later reads them again, rather than that gigabytes wait for it.
     bytes: Mutex<Option<Arc<GraphBytes>>>,
 }

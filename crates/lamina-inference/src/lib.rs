@@ -38,6 +38,7 @@ mod resolver;
 mod runtime;
 mod sentence;
 mod session;
+mod tagger;
 mod text;
 mod text_encoder;
 mod vector_graph;
@@ -66,4 +67,5 @@ pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageSt
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::SessionError;
+pub use tagger::{TagFault, TagScore, Tagger, ThresholdsError};
 pub use text_encoder::{TextEncoder, TextRole};

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::{FileRole, ManifestError, ModelManifest, PackageFile};
 use crate::onnx::{OnnxError, external_locations};
+use crate::tagger::ThresholdsError;
 
 /// Name of the manifest in every package.
 pub(crate) const MANIFEST: &str = "model.toml";
@@ -57,6 +58,15 @@ pub enum PackageError {
     /// A text file that is not UTF-8.
     #[error("{} is not UTF-8 text", .0.display())]
     NotText(PathBuf, #[source] std::str::Utf8Error),
+    /// A thresholds file that does not fit the labels.
+    #[error("{} is not acceptable", path.display())]
+    Thresholds {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ThresholdsError,
+    },
     /// A graph file that is no ONNX model.
     #[error("{} is not acceptable", path.display())]
     Graph {

@@ -127,10 +127,15 @@ impl Captioner {
             beams: spec.beams,
             max_tokens: spec.max_tokens.min(WARM_UP_TOKENS),
         };
-        let load = |pictures: &GraphSource, index| {
-            CaptionSession::load(pictures, &sources, index, spec, image.size)
+        let sources = Arc::new(sources);
+        let load = {
+            let (sources, spec) = (Arc::clone(&sources), spec.clone());
+            move |pictures: &GraphSource, index| {
+                CaptionSession::load(pictures, &sources, index, &spec, image.size)
+            }
         };
         let pool = launch.pool(&plan, load, worst)?;
+        sources.forget();
         launch.announce();
         Ok(Self(Arc::new(Inner {
             manifest: manifest.clone(),

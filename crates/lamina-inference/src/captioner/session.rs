@@ -34,6 +34,19 @@ pub(super) struct CaptionerSources {
     pub(super) florence: Option<(GraphSource, GraphSource)>,
 }
 
+impl CaptionerSources {
+    /// All sessions are there.
+    pub(super) fn forget(&self) {
+        let florence = self
+            .florence
+            .iter()
+            .flat_map(|(first, second)| [first, second]);
+        florence
+            .chain([&self.decoder])
+            .for_each(GraphSource::forget);
+    }
+}
+
 /// A captioner on one device.
 pub(super) struct CaptionSession {
     pictures: PictureGraph,

@@ -246,7 +246,19 @@ impl ModelManifest {
                 return Err(ManifestError::Section { field, is_needed });
             }
         }
-        Ok(())
+        // Each tag its own, or one for all; without any every tag would be on every picture.
+        let has_one = self
+            .tagger
+            .as_ref()
+            .is_none_or(|tagger| tagger.score_threshold.is_some());
+        if has_one || self.file(FileRole::Thresholds).is_some() {
+            Ok(())
+        } else {
+            Err(ManifestError::Section {
+                field: "tagger.score_threshold",
+                is_needed: true,
+            })
+        }
     }
 
     fn pooling(&self) -> Option<Pooling> {

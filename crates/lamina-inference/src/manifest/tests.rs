@@ -147,3 +147,19 @@ fn sections_belong_to_families() {
         );
     }
 }
+
+#[test]
+fn a_tagger_needs_thresholds() {
+    let text = include_str!("../../../../tests/golden/tiny-tagger/model.toml");
+    assert!(ModelManifest::parse(text).is_ok());
+    let without = text.replace("role = \"thresholds\"", "role = \"document\"");
+    assert!(matches!(
+        ModelManifest::parse(&without),
+        Err(ManifestError::Section {
+            field: "tagger.score_threshold",
+            is_needed: true
+        })
+    ));
+    let one_for_all = without.replace("max_tags", "score_threshold = 0.5\nmax_tags");
+    assert!(ModelManifest::parse(&one_for_all).is_ok());
+}

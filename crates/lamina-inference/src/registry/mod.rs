@@ -26,6 +26,7 @@ use crate::manifest::{Family, ModelManifest};
 use crate::package::ModelPackage;
 use crate::picture_encoder::PictureEncoder;
 use crate::runtime::Runtime;
+use crate::tagger::Tagger;
 use crate::text_encoder::TextEncoder;
 
 /// What an operator decides about models.
@@ -155,6 +156,14 @@ impl Models {
     /// # Errors
     /// As [`Self::dual_encoder`].
     pub async fn captioner(&self, package: &str) -> Result<Captioner, InferenceError> {
+        self.model(package).await
+    }
+
+    /// The tagger of this package, as [`Self::dual_encoder`].
+    ///
+    /// # Errors
+    /// As [`Self::dual_encoder`].
+    pub async fn tagger(&self, package: &str) -> Result<Tagger, InferenceError> {
         self.model(package).await
     }
 

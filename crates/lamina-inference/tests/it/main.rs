@@ -17,4 +17,5 @@ mod registry;
 mod shared;
 mod starter;
 mod support;
+mod tagger;
 mod text_encoder;
