@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::HostList;
+use crate::enrich::ModelSide;
 use crate::links::{LinkKeys, LinkMaker, Origin};
 use crate::read_side::ReadSide;
 use crate::readiness::Readiness;
@@ -77,6 +78,8 @@ pub struct Inner {
     pub blobs: BlobStore,
     /// The read side.
     pub explorer: Arc<dyn ReadSide>,
+    /// The models that can be applied.
+    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links.
@@ -103,6 +106,8 @@ pub struct AppParts {
     pub blobs: BlobStore,
     /// The read side: an `Explorer`.
     pub explorer: Arc<dyn ReadSide>,
+    /// The models that can be applied.
+    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links: [`LinkKeys::of`] the same secrets.
@@ -122,6 +127,7 @@ impl AppState {
             pool,
             blobs,
             explorer,
+            models,
             secrets,
             links,
             config,
@@ -139,6 +145,7 @@ impl AppState {
             pool,
             blobs,
             explorer,
+            models,
             secrets,
             links,
             config,

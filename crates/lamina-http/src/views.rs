@@ -25,7 +25,7 @@ impl Linker {
         }
     }
 
-    fn link(&self, media: uuid::Uuid, variant: Variant) -> String {
+    pub(crate) fn link(&self, media: uuid::Uuid, variant: Variant) -> String {
         let media = MediaId::from_uuid(media);
         self.maker.link(
             LinkTarget {

@@ -35,6 +35,7 @@ pub mod shares;
 pub mod source_items;
 pub mod spaces;
 mod sqlstate;
+pub mod tasks;
 pub mod text_vectors;
 pub mod uploads;
 pub mod users;

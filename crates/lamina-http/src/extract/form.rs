@@ -11,7 +11,7 @@ use lamina_api::ErrorCode;
 use super::{Fields, Place};
 use crate::ApiError;
 
-/// Largest form, in bytes: names and paths, no files.
+/// Largest form or JSON, in bytes: names and paths, no files.
 const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// How long a form may take to arrive.
@@ -43,7 +43,11 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-async fn read_whole(body: Body) -> Result<bytes::Bytes, ApiError> {
+/// The whole body.
+///
+/// # Errors
+/// Too large, too slow, or cut off.
+pub(super) async fn read_whole(body: Body) -> Result<bytes::Bytes, ApiError> {
     let collected =
         tokio::time::timeout(FORM_TIMEOUT, Limited::new(body, MAX_FORM_BYTES).collect()).await;
     match collected {

@@ -3,10 +3,12 @@
 mod dataset;
 mod fields;
 mod form;
+mod json;
 mod query;
 
 pub use dataset::OpenDataset;
 pub(crate) use dataset::path_parameter;
 pub use fields::{Fields, FromFields, Place};
 pub(crate) use form::{Form, is_form};
+pub(crate) use json::JsonBody;
 pub use query::Query;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::app::{Answer, PNG, TestApp, TestUser, request};
 
-const ROUTES: [(&str, &str); 11] = [
+const ROUTES: [(&str, &str); 16] = [
     ("GET", "/api/v1/dataset/{}"),
     ("GET", "/api/v1/datasets/{}/creation-status"),
     ("GET", "/api/v1/dataset/{}/stats"),
@@ -19,7 +19,21 @@ const ROUTES: [(&str, &str); 11] = [
         "GET",
         "/api/v1/explore/{}/similarity_cluster/00000000-0000-0000-0000-0000000000c1",
     ),
+    ("GET", "/api/v1/enrichment/{}/list_models"),
     ("GET", "/api/v1/enrichment/{}/context"),
+    ("POST", "/api/v1/dataset/{}/enrich_dataset"),
+    (
+        "GET",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/status",
+    ),
+    (
+        "DELETE",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/abort",
+    ),
+    (
+        "POST",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/previews_enrichment_result",
+    ),
     ("GET", "/api/v1/ingestion/{}/data_files"),
     ("POST", "/api/v1/ingestion/{}/process_files/1"),
     ("GET", "/api/v1/user_config?dataset_id={}"),

@@ -10,9 +10,11 @@
 mod app;
 mod auth;
 mod datasets;
+mod enrichment;
 mod envelope;
 mod explore;
 mod fake;
+mod fake_models;
 mod health;
 mod isolation;
 mod media;
@@ -21,4 +23,5 @@ mod openapi;
 mod process;
 mod search_image;
 mod serve;
+mod tasks;
 mod uploads;
