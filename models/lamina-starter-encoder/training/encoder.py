@@ -9,6 +9,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 import dataset
+import trunk
 import views
 
 
@@ -28,7 +29,7 @@ class Encoder:
 
     def pixels(self, pictures: list[Image.Image]) -> np.ndarray:
         """RGB, stretch to R x R (bilinear, antialiased), x / 127.5 - 1, NCHW."""
-        stack = np.stack([views.fit(p) for p in pictures]).astype(np.float32)
+        stack = np.stack([views.fit(p, trunk.RESOLUTION) for p in pictures]).astype(np.float32)
         return np.ascontiguousarray((stack / 127.5 - 1.0).transpose(0, 3, 1, 2))
 
     def images(self, pictures, batch: int = 8) -> np.ndarray:

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 import generate
 import trunk
 import views
+from onnx_files import shrink
 from model import DIMENSION, GRID_WIDTH, ImageHead, TextTower
 
 
@@ -102,49 +103,6 @@ def text_graph(tower: TextTower, path: Path) -> onnx.ModelProto:
     return onnx.load(path)
 
 
-def as_int8(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(int8, scale a channel) when the weights are exactly that, as the trunk's are; else None."""
-    flat = values.reshape(len(values), -1).astype(np.float64)
-    scale = np.abs(flat).max(1, keepdims=True) / 127
-    whole = np.rint(flat / np.where(scale > 0, scale, 1))
-    if np.abs(whole * scale - flat).max() > 1e-6 * np.abs(flat).max():
-        return None
-    shape = (len(values),) + (1,) * (values.ndim - 1)
-    return whole.astype(np.int8).reshape(values.shape), scale.astype(np.float32).reshape(shape)
-
-
-def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 initializers as float16 with a Cast back; convolutions that came from int8 as that int8.
-
-    ONNX Runtime folds Cast and Mul of constants when it loads the file, so that it runs in float32.
-    """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    made, kept = [], []
-    node = helper.make_node
-    for weight in result.graph.initializer:
-        values, name = numpy_helper.to_array(weight), weight.name
-        if values.dtype != np.float32 or values.size < 2048:
-            kept.append(weight)
-        elif values.ndim == 4 and (parts := as_int8(values)):
-            kept += [numpy_helper.from_array(parts[0], name + "_i8"), numpy_helper.from_array(parts[1], name + "_scale")]
-            made.append(node("Cast", [name + "_i8"], [name + "_whole"], to=TensorProto.FLOAT))
-            made.append(node("Mul", [name + "_whole", name + "_scale"], [name]))
-        elif values.ndim == 4 or values.ndim == 1:
-            kept.append(weight)
-        else:
-            kept.append(numpy_helper.from_array(values.astype(np.float16), name + "_f16"))
-            made.append(node("Cast", [name + "_f16"], [name], to=TensorProto.FLOAT))
-    nodes = made + list(result.graph.node)
-    del result.graph.initializer[:], result.graph.node[:], result.graph.value_info[:]
-    result.graph.initializer.extend(kept)
-    result.graph.node.extend(nodes)
-    for each in result.graph.node:
-        each.doc_string = ""
-    onnx.checker.check_model(result)
-    return result
-
-
 def run(model: onnx.ModelProto, inputs: dict) -> np.ndarray:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -173,7 +131,7 @@ def main():
     vision = vision_graph(source, head)
     small = shrink(vision)
     onnx.save(small, options.out / "vision_model.onnx")
-    pictures = np.stack([views.fit(generate.scene(i).picture) for i in range(24)])
+    pictures = np.stack([views.fit(generate.scene(i).picture, trunk.RESOLUTION) for i in range(24)])
     pixels = (pictures.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
     pixels = {"pixel_values": np.ascontiguousarray(pixels)}
     exact = run(vision, pixels)

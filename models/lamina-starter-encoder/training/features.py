@@ -23,7 +23,7 @@ def fill(trunk, pictures, count, kinds, target, seed):
         rng = np.random.default_rng([seed, i])
         batch = np.empty((len(kinds), RESOLUTION, RESOLUTION, 3), np.uint8)
         for k, kind in enumerate(kinds):
-            batch[k] = views.fit(views.make(kind, picture, rng))
+            batch[k] = views.fit(views.make(kind, picture, rng), RESOLUTION)
         rows[i] = trunk(batch)
         if i % 500 == 0:
             print(target.name, i, "of", count, flush=True)

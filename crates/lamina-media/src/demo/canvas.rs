@@ -1,6 +1,6 @@
 //! Something to draw on: figures with smooth edges in floating-point colours.
 
-use super::palette::Colour;
+use super::palette::{Colour, Tint};
 use crate::{Picture, PictureFormat};
 
 /// A point, in pixels from the top left.
@@ -137,12 +137,29 @@ impl Figure {
 /// Samples across a pixel on the edge of a figure, in each direction.
 const EDGE_SAMPLES: usize = 4;
 
+/// A thing in a drawn picture, and where it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thing {
+    /// What it is: `boat`, `star`, `moon`.
+    pub name: &'static str,
+    /// The name of its colour, where it has one.
+    pub tint: Option<Tint>,
+    /// Left, top, right, bottom as fractions of the picture's width and height, 0..=1; shadows do not count.
+    pub bounds: [f32; 4],
+}
+
+/// Bounds of nothing, to be widened.
+const NOTHING: [f32; 4] = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+
 /// A picture being drawn.
 #[derive(Debug, Clone)]
 pub struct Canvas {
     width: usize,
     height: usize,
     pixels: Vec<Colour>,
+    things: Vec<Thing>,
+    /// What has been painted of the thing that is being drawn, in pixels.
+    open: Option<[f32; 4]>,
 }
 
 impl Canvas {
@@ -153,7 +170,27 @@ impl Canvas {
             width,
             height,
             pixels: vec![colour; width * height],
+            things: Vec::new(),
+            open: None,
         }
+    }
+
+    /// Draws a thing and remembers where it came to lie.
+    pub fn thing(&mut self, name: &'static str, tint: Option<Tint>, draw: impl FnOnce(&mut Self)) {
+        self.open = Some(NOTHING);
+        draw(self);
+        let [left, top, right, bottom] = self.open.take().unwrap_or(NOTHING);
+        let across = |x: f32| (x / self.width()).clamp(0.0, 1.0);
+        let down = |y: f32| (y / self.height()).clamp(0.0, 1.0);
+        let bounds = [across(left), down(top), across(right), down(bottom)];
+        if bounds[0] < bounds[2] && bounds[1] < bounds[3] {
+            self.things.push(Thing { name, tint, bounds });
+        }
+    }
+
+    /// The things that were drawn, in the order of drawing.
+    pub fn things(&self) -> &[Thing] {
+        &self.things
     }
 
     /// In pixels.
@@ -193,6 +230,14 @@ impl Canvas {
     /// Fills a figure with a colour that depends on the place; `opacity` is 0..1.
     pub fn paint(&mut self, figure: &Figure, opacity: f32, colour: impl Fn(f32, f32) -> Colour) {
         let [left, top, right, bottom] = figure.bounds();
+        if let Some(open) = self.open.as_mut().filter(|_| opacity >= 1.0) {
+            *open = [
+                open[0].min(left),
+                open[1].min(top),
+                open[2].max(right),
+                open[3].max(bottom),
+            ];
+        }
         let clip = |value: f32, limit: usize| (value.max(0.0) as usize).min(limit);
         let (first_row, last_row) = (
             clip(top.floor(), self.height),
@@ -256,6 +301,19 @@ mod tests {
         canvas.fill(&Figure::disc(50.0, 40.0, 30.0), rgb(255, 255, 255));
         let area: f32 = canvas.pixels.iter().map(|colour| colour.0[0] / 255.0).sum();
         assert!((area - std::f32::consts::PI * 900.0).abs() < 10.0, "{area}");
+    }
+
+    #[test]
+    fn a_thing_lies_where_it_was_painted_without_its_shadow() {
+        let mut canvas = Canvas::new(100, 50, rgb(0, 0, 0));
+        canvas.thing("disc", None, |canvas| {
+            canvas.paint(&Figure::disc(80.0, 40.0, 30.0), 0.3, |_, _| rgb(9, 9, 9));
+            canvas.fill(&Figure::disc(20.0, 20.0, 10.0), rgb(255, 255, 255));
+            canvas.fill(&Figure::disc(40.0, 20.0, 5.0), rgb(255, 255, 255));
+        });
+        canvas.fill(&Figure::disc(90.0, 20.0, 10.0), rgb(255, 255, 255));
+        assert_eq!(canvas.things().len(), 1);
+        assert_eq!(canvas.things()[0].bounds, [0.1, 0.2, 0.45, 0.6]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod subjects;
 pub mod textures;
 mod variant;
 
+pub use canvas::Thing;
 pub use collection::{DemoPicture, Flaw, pictures};
 pub use palette::Tint;
 pub use places::{Ground, Hour, Place};

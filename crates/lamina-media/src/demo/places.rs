@@ -101,7 +101,9 @@ impl Place {
         let horizon = height * random.between(0.5, 0.64);
         self.sky(canvas, horizon, random);
         if self.subject == Subject::Mountains {
-            self.mountains(canvas, horizon, random);
+            canvas.thing(self.subject.name(), None, |canvas| {
+                self.mountains(canvas, horizon, random);
+            });
         } else if random.chance(0.6) {
             self.hills(canvas, horizon, random);
         }
@@ -119,40 +121,32 @@ impl Place {
         ) && random.chance(0.5)
         {
             let side = if x < width / 2.0 { 1.0 } else { -1.0 };
-            let base = horizon + height * 0.05;
-            Subject::Tree.draw(
-                canvas,
-                (x + side * width * 0.3, base),
-                size * 0.62,
-                Tint::Green.colour(),
-                &lit,
-                false,
-            );
+            let at = (x + side * width * 0.3, horizon + height * 0.05);
+            canvas.thing(Subject::Tree.name(), Some(Tint::Green), |canvas| {
+                let green = Tint::Green.colour();
+                Subject::Tree.draw(canvas, at, size * 0.62, green, &lit, false);
+            });
         }
         let is_night = self.hour == Hour::Night;
+        let mut stand = |at: (f32, f32), size: f32, colour: Colour| {
+            canvas.thing(self.subject.name(), Some(self.tint), |canvas| {
+                self.subject.draw(canvas, at, size, colour, &lit, is_night);
+            });
+        };
         match self.subject {
             Subject::Mountains => {}
             Subject::Balloon => {
                 let high = (horizon * random.between(0.7, 0.9)).max(size * 3.0);
-                self.subject
-                    .draw(canvas, (x, high), size, self.tint.colour(), &lit, is_night);
+                stand((x, high), size, self.tint.colour());
             }
             Subject::Flower => {
                 for (shift, scale) in [(-1.7, 0.75), (1.6, 0.8), (0.0, 1.0)] {
                     let at = (x + shift * size, foot - (1.0 - scale) * size * 0.6);
-                    self.subject.draw(
-                        canvas,
-                        at,
-                        size * scale,
-                        self.tint.colour().near(random),
-                        &lit,
-                        is_night,
-                    );
+                    stand(at, size * scale, self.tint.colour().near(random));
                 }
             }
             Subject::House | Subject::Tree | Subject::Boat | Subject::Car => {
-                self.subject
-                    .draw(canvas, (x, foot), size, self.tint.colour(), &lit, is_night);
+                stand((x, foot), size, self.tint.colour());
             }
         }
     }
@@ -204,7 +198,14 @@ impl Place {
             let far = (px - x).hypot(py - y) / radius;
             colour.towards(disc, 0.55 / (1.0 + (far * 0.7).powi(2)))
         });
-        canvas.fill(&Figure::disc(x, y, radius), disc);
+        let name = if self.hour == Hour::Night {
+            "moon"
+        } else {
+            "sun"
+        };
+        canvas.thing(name, None, |canvas| {
+            canvas.fill(&Figure::disc(x, y, radius), disc);
+        });
         if self.hour == Hour::Night {
             for (dx, dy, r) in [(-0.3, -0.2, 0.2), (0.25, 0.3, 0.15), (0.2, -0.35, 0.11)] {
                 canvas.fill(

@@ -1,6 +1,6 @@
 //! What a drawn picture shows, and the drawing of it.
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Thing};
 use super::palette::{Tint, rgb};
 use super::places::{Ground, Hour, Place};
 use super::random::Random;
@@ -120,13 +120,23 @@ impl Scene {
 
     /// Draws the scene; sides of 0 count as 1.
     pub fn draw(&self, width: u32, height: u32) -> Picture {
+        self.canvas(width, height).finish()
+    }
+
+    /// Draws the scene and tells what lies where in it.
+    pub fn draw_with_things(&self, width: u32, height: u32) -> (Picture, Vec<Thing>) {
+        let canvas = self.canvas(width, height);
+        (canvas.finish(), canvas.things().to_vec())
+    }
+
+    fn canvas(&self, width: u32, height: u32) -> Canvas {
         let mut canvas = Canvas::new(width, height, rgb(128, 128, 128));
         let mut random = Random::new(self.seed ^ 0xD2A3);
         match self.content {
             Content::Shapes(picture) => picture.draw(&mut canvas, &mut random),
             Content::Place(place) => place.draw(&mut canvas, &mut random),
         }
-        canvas.finish()
+        canvas
     }
 }
 

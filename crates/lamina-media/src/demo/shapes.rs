@@ -165,12 +165,14 @@ impl ShapePicture {
             for figure in self.shape.figures(shadow, radius, lean) {
                 canvas.paint(&figure, 0.28, |_, _| Colour([0.0; 3]));
             }
-            for figure in self.shape.figures(centre, radius, lean) {
-                // Lit from above: a little lighter at the top.
-                canvas.paint(&figure, 1.0, |_, y| {
-                    colour.plus(16.0 * (centre.1 - y) / radius)
-                });
-            }
+            canvas.thing(self.shape.name(), Some(self.tint), |canvas| {
+                for figure in self.shape.figures(centre, radius, lean) {
+                    // Lit from above: a little lighter at the top.
+                    canvas.paint(&figure, 1.0, |_, y| {
+                        colour.plus(16.0 * (centre.1 - y) / radius)
+                    });
+                }
+            });
         }
     }
 }

@@ -60,4 +60,6 @@ def plural(noun: str) -> str:
     """The plural of a regular noun, and of the few irregular ones in use."""
     if noun.endswith(("s", "fish")):
         return noun + "es" if noun.endswith("bus") else noun
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
     return noun + "s"

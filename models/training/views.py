@@ -5,12 +5,10 @@ import io
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from trunk import RESOLUTION
 
-
-def fit(picture: Image.Image) -> np.ndarray:
-    """Stretch to the model's input (bilinear, antialiased), uint8 [R,R,3]."""
-    small = picture.resize((RESOLUTION, RESOLUTION), Image.Resampling.BILINEAR)
+def fit(picture: Image.Image, side: int) -> np.ndarray:
+    """Stretch to the model's input (bilinear, antialiased), uint8 [side,side,3]."""
+    small = picture.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(small.convert("RGB"))
 
 
