@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::HostList;
-use crate::enrich::ModelSide;
 use crate::links::{LinkKeys, LinkMaker, Origin};
 use crate::read_side::ReadSide;
 use crate::readiness::Readiness;
@@ -17,6 +16,9 @@ use crate::recent::RecentMedia;
 use crate::roots::IngestRoots;
 use crate::upload::{Spool, UploadLimits};
 use crate::{ApiError, now};
+
+/// Objects cut out at once: each holds a decoded picture, and a page asks for hundreds.
+const CUTTINGS: usize = 4;
 
 /// Who may call.
 #[derive(Debug, Clone)]
@@ -78,8 +80,6 @@ pub struct Inner {
     pub blobs: BlobStore,
     /// The read side.
     pub explorer: Arc<dyn ReadSide>,
-    /// The models that can be applied.
-    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links.
@@ -92,6 +92,8 @@ pub struct Inner {
     pub tasks: TaskTracker,
     pub(crate) spool: Spool,
     pub(crate) query_pictures: Arc<Semaphore>,
+    /// Objects that are cut out of pictures at once.
+    pub(crate) cuttings: Semaphore,
     /// What stands in for the database while it is away.
     pub(crate) recent: RecentMedia,
     /// What tokens of unknown keys are checked with, so that they cost as much as others.
@@ -106,8 +108,6 @@ pub struct AppParts {
     pub blobs: BlobStore,
     /// The read side: an `Explorer`.
     pub explorer: Arc<dyn ReadSide>,
-    /// The models that can be applied.
-    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links: [`LinkKeys::of`] the same secrets.
@@ -127,7 +127,6 @@ impl AppState {
             pool,
             blobs,
             explorer,
-            models,
             secrets,
             links,
             config,
@@ -145,7 +144,6 @@ impl AppState {
             pool,
             blobs,
             explorer,
-            models,
             secrets,
             links,
             config,
@@ -153,6 +151,7 @@ impl AppState {
             tasks,
             spool,
             query_pictures,
+            cuttings: Semaphore::new(CUTTINGS),
             recent: RecentMedia::default(),
             dummy_secret,
         }))

@@ -3,7 +3,6 @@
 pub mod bench;
 pub mod demo_pictures;
 pub mod doctor;
-pub mod enrich;
 pub mod health;
 pub mod import;
 pub mod keys;

@@ -19,7 +19,6 @@ use crate::cli::ServeArgs;
 use crate::commands::quick_start;
 use crate::config::HttpOptions;
 use crate::home::{Home, Stay};
-use crate::model_side::ServerModels;
 use crate::{engine, metrics, output, signals, upkeep};
 
 /// How long tasks may take to end once the listener is closed.
@@ -50,12 +49,9 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(photos) = &args.photos {
         args.http.ingest_roots.push(photos.clone());
     }
-    let workshop = engine::workshop(&home, &encoders, &args.worker, &args.index);
-    let sides = Sides {
-        explorer: explorer.clone(),
-        models: ServerModels::new(workshop),
-    };
-    let router = lamina_http::router(state(&home, &user, sides, &readiness, &tasks, &args.http)?);
+    let router = lamina_http::router(state(
+        &home, &user, &explorer, &readiness, &tasks, &args.http,
+    )?);
     metrics::serve(
         args.metrics.metrics_listen,
         &encoders,
@@ -128,16 +124,10 @@ fn refuse_open_network(options: &HttpOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the routes read through.
-struct Sides {
-    explorer: Explorer,
-    models: ServerModels,
-}
-
 fn state(
     home: &Home,
     user: &User,
-    sides: Sides,
+    explorer: &Explorer,
     readiness: &Readiness,
     tasks: &TaskTracker,
     options: &HttpOptions,
@@ -169,8 +159,7 @@ fn state(
     Ok(AppState::new(AppParts {
         pool: home.pool.clone(),
         blobs: home.blobs.clone(),
-        explorer: Arc::new(sides.explorer),
-        models: Arc::new(sides.models),
+        explorer: Arc::new(explorer.clone()),
         secrets: Arc::clone(&home.secrets),
         links: LinkKeys::of(&home.secrets).context("the keys file holds no link key")?,
         config,
