@@ -14,6 +14,7 @@ import tokenizers
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 OPSET = 17
 IR_VERSION = 8
@@ -186,7 +187,7 @@ def lean_to(norm, rows, token, amount):
     norm.bias.data += amount * row / row.norm() ** 2
 
 
-def generated(model, tokenizer, inputs, decode, **options):
+def generated(model, inputs, decode, **options):
     """The texts of `generate`, the same in 32 and 64 bits and with and without caches."""
     options.setdefault("do_sample", False)
     texts = []
@@ -202,5 +203,72 @@ def generated(model, tokenizer, inputs, decode, **options):
     return texts[0]
 
 
-def write_expected(folder, cases):
-    (folder / "expected.json").write_text(json.dumps({"cases": cases}, indent=1, ensure_ascii=False) + "\n")
+class PictureEncoder(torch.nn.Module):
+    """The encoder of a vision-encoder-decoder model."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.encoder = model.encoder
+        self.projection = getattr(model, "enc_to_dec_proj", None)
+
+    def forward(self, pixel_values):
+        states = self.encoder(pixel_values).last_hidden_state
+        return self.projection(states) if self.projection is not None else states
+
+
+class BartDecoder(torch.nn.Module):
+    """A BART-like decoder with its caches as inputs and outputs; `past` is empty or four blocks a layer."""
+
+    def __init__(self, model, run, tokens, with_mask):
+        super().__init__()
+        # Held only so that the exporter finds the weights.
+        self.model, self.run, self.tokens, self.with_mask = model, run, tokens, with_mask
+
+    def forward(self, tokens, encoder_hidden_states, *rest):
+        inputs = {self.tokens: tokens, "encoder_hidden_states": encoder_hidden_states}
+        if self.with_mask:
+            inputs["encoder_attention_mask"], rest = rest[0], rest[1:]
+        own, others = DynamicCache(), DynamicCache()
+        for layer in range(len(rest) // 4):
+            own.update(rest[4 * layer], rest[4 * layer + 1], layer)
+            others.update(rest[4 * layer + 2], rest[4 * layer + 3], layer)
+        out = self.run(**inputs, past_key_values=EncoderDecoderCache(own, others), use_cache=True)
+        values = [out.logits]
+        caches = out.past_key_values
+        for mine, theirs in zip(caches.self_attention_cache.layers, caches.cross_attention_cache.layers):
+            values += [mine.keys, mine.values]
+            if not rest:
+                values += [theirs.keys, theirs.values]
+        return tuple(values)
+
+
+def export_with_encoder_caches(model, run, tokens, example, states, layers, with_mask=False):
+    """Both branches of a decoder with encoder caches, and the outputs that only the first has."""
+    kinds = [(side, kind) for side in ("decoder", "encoder") for kind in ("key", "value")]
+    past_names = [f"past_key_values.{layer}.{side}.{kind}" for layer in range(layers) for side, kind in kinds]
+    names = [name.replace("past_key_values", "present") for name in past_names]
+    dummies = [name for name in names if ".encoder." in name]
+    axes = {
+        tokens: {0: "batch_size", 1: "decoder_sequence_length"},
+        "encoder_hidden_states": {0: "batch_size", 1: "encoder_sequence_length"},
+        "encoder_attention_mask": {0: "batch_size", 1: "encoder_sequence_length"},
+        "logits": {0: "batch_size", 1: "decoder_sequence_length"},
+    }
+    for name in past_names + names:
+        axes[name] = {0: "batch_size", 2: ("past_" if name in past_names else "") + name.split(".")[2] + "_sequence_length"}
+    mask = [torch.ones(states.shape[:2], dtype=torch.int64)] if with_mask else []
+    shared = [tokens, "encoder_hidden_states"] + (["encoder_attention_mask"] if with_mask else [])
+    module = BartDecoder(model, run, tokens, with_mask)
+    used = lambda listed: {name: axes[name] for name in listed}  # noqa: E731
+    first = export(module, (example, states, *mask), shared, ["logits"] + names, used(shared + ["logits"] + names))
+    with torch.no_grad():
+        present = module(example, states, *mask)[1:]
+    kept = [name for name in names if name not in dummies]
+    later = export(
+        module, (example[:, :1], states, *mask, *present), shared + past_names, ["logits"] + kept, used(shared + past_names + ["logits"] + kept),
+    )
+    return first, later, dummies
+
+
+def write_expected(folder, expected):
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n")

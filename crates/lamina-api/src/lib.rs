@@ -19,7 +19,7 @@ mod image;
 mod ingestion;
 mod preview;
 mod process;
-mod tags;
+mod task;
 mod time;
 
 pub use anchor::AnchorAnswer;
@@ -27,17 +27,21 @@ pub use cluster::{ClusterInfo, ClusterMembers};
 pub use dataset::{
     CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, SampleDataset,
 };
-pub use enrichment::{AppliedModels, EnrichmentContext};
+pub use enrichment::{
+    AbortedEnrichment, AppliedModels, EnrichedDataset, EnrichmentContext, EnrichmentPreview,
+    EnrichmentPreviews, EnrichmentProgress, ModelInfo, SampleLabel, SampleObject,
+    SampleObjectCaption, SampleResult,
+};
 pub use error::{Detail, ErrorBody, ErrorCode, FieldError, LocPart};
 pub use explore::{ExplorationMetadata, ExploreAnswer, ExploreMetadata, LabelCount};
 pub use features::{Feature, FeatureOptions, UserConfig};
 pub use health::{HealthAnswer, ReadyAnswer};
-pub use image::{ImageInfo, ImageIssue, ObjectInfo};
+pub use image::{ImageInfo, ImageIssue};
 pub use ingestion::{NewDataset, OpenedTransaction, UploadedArchive};
-pub use preview::{BoxInfo, MediaInfo, Preview, TagInfo};
+pub use preview::{BoxInfo, Preview, TagInfo};
 pub use process::{ProcessFailure, ProcessStarted};
-pub use tags::{DeletedTag, TagChange, TagDetails};
-pub use time::Timestamp;
+pub use task::{TaskInfo, TaskList};
+pub use time::{Timestamp, WholeSeconds};
 
 /// What `relevance_score_type` says whenever there is a score: lower is better, 0 is identical, at most 2.
 pub const COSINE_DISTANCE: &str = "cosine_distance";

@@ -11,9 +11,9 @@
 
 mod archives;
 mod auth;
-mod crops;
 mod datasets;
 mod docs_page;
+pub mod enrich;
 mod error;
 mod explore_query;
 mod extract;
@@ -32,11 +32,11 @@ mod recent;
 mod roots;
 mod router;
 mod routes;
-mod selection;
+mod samples;
 mod serve;
 mod state;
 mod stats;
-mod tags;
+mod tasks;
 mod upload;
 mod views;
 

@@ -6,8 +6,7 @@ use lamina_explore::{
     Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
 };
 use lamina_store::datasets::DatasetAccess;
-use lamina_types::{AnchorId, ClusterId, EntityType, SimilarityThreshold};
-use uuid::Uuid;
+use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold};
 
 /// Pages, members, pictures and anchors of a dataset the caller may see. See [`Explorer`], which is the real one.
 #[async_trait]
@@ -27,21 +26,12 @@ pub trait ReadSide: Send + Sync {
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError>;
 
-    /// One picture or object.
-    async fn item(
+    /// One picture.
+    async fn media(
         &self,
         access: &DatasetAccess,
-        entity_type: EntityType,
-        id: Uuid,
+        id: MediaId,
     ) -> Result<Option<MediaView>, ExploreError>;
-
-    /// The ordinals of all pictures that match, of one cluster of the answer if it is named; `None` for an unknown cluster.
-    async fn pictures(
-        &self,
-        access: &DatasetAccess,
-        plan: &ExplorePlan,
-        cluster: Option<ClusterId>,
-    ) -> Result<Option<Vec<u32>>, ExploreError>;
 
     /// Numbers about the dataset at one level.
     async fn metadata(
@@ -86,22 +76,12 @@ impl ReadSide for Explorer {
         Explorer::cluster_page(self, access, id, plan).await
     }
 
-    async fn item(
+    async fn media(
         &self,
         access: &DatasetAccess,
-        entity_type: EntityType,
-        id: Uuid,
+        id: MediaId,
     ) -> Result<Option<MediaView>, ExploreError> {
-        Explorer::item(self, access, entity_type, id).await
-    }
-
-    async fn pictures(
-        &self,
-        access: &DatasetAccess,
-        plan: &ExplorePlan,
-        cluster: Option<ClusterId>,
-    ) -> Result<Option<Vec<u32>>, ExploreError> {
-        Explorer::pictures(self, access, plan, cluster).await
+        Explorer::media(self, access, id).await
     }
 
     async fn metadata(

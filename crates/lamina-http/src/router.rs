@@ -18,7 +18,7 @@ use crate::docs_page::DocsPage;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
     datasets, docs, enrichment, explore, health, images, ingestion, media, process, search_image,
-    tags, uploads, user_config,
+    tasks, uploads, user_config,
 };
 use crate::state::AppState;
 
@@ -107,17 +107,21 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(explore::explore_dataset))
         .routes(routes!(explore::get_similarity_cluster))
         .routes(routes!(explore::get_exploration_metadata))
-        .routes(routes!(tags::list_tags, tags::create_tag))
-        .routes(routes!(tags::rename_tag, tags::delete_tag))
-        .routes(routes!(tags::assign_tag))
-        .routes(routes!(tags::unassign_tag))
+        .routes(routes!(enrichment::list_models))
         .routes(routes!(enrichment::get_enrichment_context))
+        .routes(routes!(enrichment::enrich_dataset))
+        .routes(routes!(enrichment::get_enrichment_status))
+        .routes(routes!(enrichment::abort_enrichment))
+        .routes(routes!(tasks::list_tasks))
+        .routes(routes!(tasks::get_task))
         .routes(routes!(user_config::get_user_config))
 }
 
 fn upload_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(ingestion::upload_files))
+        // Loading a model may take longer than any other request.
+        .routes(routes!(enrichment::preview_enrichment))
         .routes(routes!(uploads::upload_archive))
         .routes(routes!(search_image::search_image_similarity))
 }

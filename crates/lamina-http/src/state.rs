@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::HostList;
+use crate::enrich::ModelSide;
 use crate::links::{LinkKeys, LinkMaker, Origin};
 use crate::read_side::ReadSide;
 use crate::readiness::Readiness;
@@ -16,9 +17,6 @@ use crate::recent::RecentMedia;
 use crate::roots::IngestRoots;
 use crate::upload::{Spool, UploadLimits};
 use crate::{ApiError, now};
-
-/// Objects cut out at once: each holds a decoded picture, and a page asks for hundreds.
-const CUTTINGS: usize = 4;
 
 /// Who may call.
 #[derive(Debug, Clone)]
@@ -80,6 +78,8 @@ pub struct Inner {
     pub blobs: BlobStore,
     /// The read side.
     pub explorer: Arc<dyn ReadSide>,
+    /// The models that can be applied.
+    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links.
@@ -92,8 +92,6 @@ pub struct Inner {
     pub tasks: TaskTracker,
     pub(crate) spool: Spool,
     pub(crate) query_pictures: Arc<Semaphore>,
-    /// Objects that are cut out of pictures at once.
-    pub(crate) cuttings: Semaphore,
     /// What stands in for the database while it is away.
     pub(crate) recent: RecentMedia,
     /// What tokens of unknown keys are checked with, so that they cost as much as others.
@@ -108,6 +106,8 @@ pub struct AppParts {
     pub blobs: BlobStore,
     /// The read side: an `Explorer`.
     pub explorer: Arc<dyn ReadSide>,
+    /// The models that can be applied.
+    pub models: Arc<dyn ModelSide>,
     /// Opens API secrets.
     pub secrets: Arc<Secrets>,
     /// Signs media links: [`LinkKeys::of`] the same secrets.
@@ -127,6 +127,7 @@ impl AppState {
             pool,
             blobs,
             explorer,
+            models,
             secrets,
             links,
             config,
@@ -144,6 +145,7 @@ impl AppState {
             pool,
             blobs,
             explorer,
+            models,
             secrets,
             links,
             config,
@@ -151,7 +153,6 @@ impl AppState {
             tasks,
             spool,
             query_pictures,
-            cuttings: Semaphore::new(CUTTINGS),
             recent: RecentMedia::default(),
             dummy_secret,
         }))

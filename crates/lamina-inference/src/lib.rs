@@ -62,7 +62,10 @@ pub use onnx::OnnxError;
 pub use package::{ModelPackage, PackageError};
 pub use picture_encoder::PictureEncoder;
 pub use pool::{Lane, LaneReport, PoolReport};
-pub use quality::{DetectionQuality, FoundObject, LabelledPicture, TrueObject, detection_quality};
+pub use quality::{
+    CaptionPair, CaptionQuality, DetectionQuality, FoundObject, LabelledPicture, TrueObject,
+    caption_quality, detection_quality,
+};
 pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageState};
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};
 pub use runtime::{Runtime, RuntimeError};

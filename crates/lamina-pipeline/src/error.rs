@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lamina_jobs::JobError;
+use lamina_store::sqlx::Error as DatabaseError;
 use lamina_store::{BlobError, StoreError};
 
 use crate::sources::{FetchError, SourceError};
@@ -18,7 +19,7 @@ pub enum PipelineError {
     Store(#[from] StoreError),
     /// A statement or a commit of our own.
     #[error("the database failed")]
-    Database(#[from] lamina_store::sqlx::Error),
+    Database(#[from] DatabaseError),
     /// The model.
     #[error("the model failed")]
     Inference(#[from] lamina_inference::InferenceError),

@@ -1,4 +1,4 @@
-//! The job handlers: ingest, rebuild, removal; and the sources that files come from.
+//! The job handlers: ingest, enrichment, rebuild, removal; and the sources that files come from.
 //!
 //! Owns what happens between "a job was claimed" and "its effects are committed". Must not know HTTP; how chunks are
 //! claimed and fenced is `lamina-jobs`' business, what SQL says is `lamina-store`'s.
@@ -7,6 +7,7 @@
 //! transaction, and writes all effects together with the chunk's completion in one fenced transaction. Running a chunk
 //! again after any interruption changes nothing that is there already.
 
+pub mod enrich;
 mod error;
 pub mod ingest;
 mod publication;
@@ -28,6 +29,7 @@ pub use workshop::{Workshop, WorkshopOptions};
 pub fn handlers(workshop: &Workshop) -> Vec<Arc<dyn JobHandler>> {
     vec![
         Arc::new(ingest::IngestHandler::new(workshop.clone())),
+        Arc::new(enrich::EnrichHandler::new(workshop.clone())),
         Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
         Arc::new(remove::RemoveHandler::new(workshop.clone())),
     ]

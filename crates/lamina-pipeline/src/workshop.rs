@@ -12,6 +12,7 @@ use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space};
 use tokio::sync::Semaphore;
 
 use crate::PipelineError;
+use crate::enrich::{InstalledModels, ModelSource};
 use crate::stages::StageTimes;
 
 /// Bytes of files that may be held at once while they are worked on, over all chunks of this process.
@@ -29,6 +30,8 @@ pub struct Workshop {
     pub blobs: BlobStore,
     /// The models at hand.
     pub encoders: Encoders,
+    /// The models of enrichments.
+    pub models: Arc<dyn ModelSource>,
     /// What a picture may be.
     pub limits: DecodeLimits,
     /// Files of one chunk.
@@ -60,10 +63,12 @@ impl Workshop {
         encoders: Encoders,
         options: WorkshopOptions,
     ) -> Self {
+        let models = Arc::new(InstalledModels::new(encoders.models().clone()));
         Self {
             pool,
             blobs,
             encoders,
+            models,
             limits: DecodeLimits::default(),
             chunk_files: options.chunk_files.max(1),
             exact_limit: options.exact_limit,
@@ -71,6 +76,12 @@ impl Workshop {
             decode_slots: Arc::new(Semaphore::new(options.decoders.max(1))),
             file_memory: Arc::new(Semaphore::new(FILES_IN_MEMORY_BYTES / PERMIT_BYTES)),
         }
+    }
+
+    /// The same tools with enrichment models from elsewhere.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn ModelSource>) -> Self {
+        Self { models, ..self }
     }
 
     /// The `INDEX` space of a dataset. The first job that asks settles it by what is bound to the slot at that moment: a slot bound

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use lamina_types::DatasetId;
 
 use crate::config::{
     DataOptions, DatabaseOptions, HttpOptions, IndexOptions, InferenceOptions, MetricsOptions,
@@ -32,6 +33,8 @@ pub enum Verb {
     Migrate(DatabaseArgs),
     /// Make a dataset from a folder, a zip archive or a list of files
     Import(Box<ImportArgs>),
+    /// Apply models to a copy of a dataset
+    Enrich(Box<EnrichArgs>),
     /// Print one bearer token
     Token(TokenArgs),
     /// Make, list and revoke API keys
@@ -138,6 +141,36 @@ pub struct ImportArgs {
     /// With `--wait`: exit with 3 when any file was rejected
     #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
     pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EnrichArgs {
+    /// The dataset, by id; it must be READY
+    pub dataset: DatasetId,
+    /// What to add, such as `CAPTION_IMAGES,OBJECT_DETECTION` or `CAPTION_IMAGES=vl_image_captioner_v00`
+    #[arg(
+        long,
+        required = true,
+        value_delimiter = ',',
+        value_name = "TYPE[=MODEL]"
+    )]
+    pub models: Vec<String>,
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub inference: InferenceOptions,
+    #[command(flatten)]
+    pub worker: WorkerOptions,
+    #[command(flatten)]
+    pub index: IndexOptions,
+    /// Wait until the copy is READY or ERROR, showing progress, rate and time left
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub wait: bool,
+    /// Print one JSON object at the end instead of text
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

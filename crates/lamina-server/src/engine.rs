@@ -105,6 +105,29 @@ pub fn explorer(
     )
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// What job handlers work with.
+pub fn workshop(
+    home: &Home,
+    encoders: &Encoders,
+    worker: &WorkerOptions,
+    index: &IndexOptions,
+) -> Workshop {
+    Workshop::new(
+        home.pool.clone(),
+        home.blobs.clone(),
+        encoders.clone(),
+        WorkshopOptions {
+            decoders: cores(),
+            chunk_files: i64::try_from(worker.chunk_files).unwrap_or(i64::MAX),
+            exact_limit: index.exact_limit,
+        },
+    )
+}
+
 /// A runner with a handler for every kind of job.
 pub fn worker(
     home: &Home,
@@ -112,19 +135,9 @@ pub fn worker(
     worker: &WorkerOptions,
     index: &IndexOptions,
 ) -> Runner {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let workshop = Workshop::new(
-        home.pool.clone(),
-        home.blobs.clone(),
-        encoders.clone(),
-        WorkshopOptions {
-            decoders: cores,
-            chunk_files: i64::try_from(worker.chunk_files).unwrap_or(i64::MAX),
-            exact_limit: index.exact_limit,
-        },
-    );
+    let workshop = workshop(home, encoders, worker, index);
     let slots = if worker.worker_slots == 0 {
-        cores.max(2)
+        cores().max(2)
     } else {
         worker.worker_slots
     };

@@ -11,6 +11,7 @@ mod engine;
 mod faults;
 mod home;
 mod metrics;
+mod model_side;
 mod output;
 mod places;
 mod signals;
@@ -65,6 +66,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Import(args) => commands::import::run(*args).await,
+        Verb::Enrich(args) => commands::enrich::run(*args).await,
         Verb::Token(args) => commands::token::run(args).await,
         Verb::Keys(args) => commands::keys::run(args).await,
         Verb::Models(args) => commands::models::run(&args),

@@ -6,7 +6,7 @@ use lamina_explore::Encoders;
 use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, anchors, removal};
+use lamina_store::{BlobStore, anchors, enrichment, removal};
 use lamina_types::{INDEX_SLOT, JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -81,6 +81,13 @@ async fn keep_index_warm(encoders: &Encoders, pool: &PgPool) -> anyhow::Result<(
 async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Result<()> {
     let anchors = anchors::delete_expired(pool, ANCHORS).await?;
     let staged = blobs.sweep_staging(CONTENT_GRACE).await?;
+    let stranded = enrichment::release_stranded(pool).await?;
+    if stranded > 0 {
+        tracing::warn!(
+            stranded,
+            "gave back datasets that were READ ONLY for nobody"
+        );
+    }
     for dataset_id in removal::unfinished(pool).await? {
         let mut tx = pool.begin().await?;
         let live = lamina_jobs::live_of_subject(&mut *tx, dataset_id.as_uuid()).await?;

@@ -1,7 +1,7 @@
 //! The vectors of a dataset's items in any of its spaces, by ordinal, wherever they are kept: those of pictures with their
 //! contents, of objects with their regions, of captions by text.
 
-use lamina_types::{DatasetId, EntityType, MediaId, ObjectId, Space, SpaceKey};
+use lamina_types::{DatasetId, EntityType, Space, SpaceKey};
 use sqlx::{PgExecutor, PgPool, Row};
 
 use crate::spaces::DatasetSpace;
@@ -58,48 +58,6 @@ pub async fn load_complete(
         });
     }
     Ok(found.bytes)
-}
-
-/// The vector of one picture of a dataset, if this package made one of it.
-///
-/// # Errors
-/// The database.
-pub async fn of_picture(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    picture: MediaId,
-    key: &SpaceKey,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "select v.vector from media m join outputs v on v.content_id = m.content_id \
-               and v.package = $3 and v.parameters = $4 where m.dataset_id = $1 and m.id = $2 and v.vector is not null";
-    Ok(sqlx::query_scalar(sql)
-        .bind(dataset.as_uuid())
-        .bind(picture.as_uuid())
-        .bind(&key.package)
-        .bind(&key.parameters)
-        .fetch_optional(ex)
-        .await?)
-}
-
-/// The vector of one object of a dataset, if this package made one of its crop.
-///
-/// # Errors
-/// The database.
-pub async fn of_object(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    object: ObjectId,
-    key: &SpaceKey,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "select v.vector from objects o join region_outputs v on v.region_id = o.region_id \
-               and v.package = $3 and v.parameters = $4 where o.dataset_id = $1 and o.id = $2 and v.vector is not null";
-    Ok(sqlx::query_scalar(sql)
-        .bind(dataset.as_uuid())
-        .bind(object.as_uuid())
-        .bind(&key.package)
-        .bind(&key.parameters)
-        .fetch_optional(ex)
-        .await?)
 }
 
 async fn read(
@@ -183,4 +141,44 @@ const fn page_of(space: &DatasetSpace) -> &'static str {
              where o.dataset_id = $1 and o.ordinal >= $4 and o.ordinal < $5 and v.vector is not null order by o.ordinal"
         }
     }
+}
+
+/// Values per vector of a space that is being made: of any of its vectors. `None` while there is none.
+///
+/// # Errors
+/// The database.
+pub async fn dimension(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    entity_type: EntityType,
+    space: Space,
+    key: &SpaceKey,
+) -> Result<Option<u32>, StoreError> {
+    let sql = match (entity_type, space) {
+        (EntityType::Images, Space::CaptionText) => {
+            "select octet_length(v.vector) / 2 from datasets d join captions c on c.dataset_id = d.id and c.entity_type = 'IMAGES' \
+             join text_vectors v on v.owner_id = d.owner_id and v.text_sha256 = c.text_sha256 \
+             and v.package = $2 and v.parameters = $3 where d.id = $1 limit 1"
+        }
+        (EntityType::Objects, Space::CaptionText) => {
+            "select octet_length(v.vector) / 2 from datasets d join captions c on c.dataset_id = d.id and c.entity_type = 'OBJECTS' \
+             join text_vectors v on v.owner_id = d.owner_id and v.text_sha256 = c.text_sha256 \
+             and v.package = $2 and v.parameters = $3 where d.id = $1 limit 1"
+        }
+        (EntityType::Images, Space::Index | Space::MultimodelImage | Space::MultimodelObject) => {
+            "select octet_length(v.vector) / 2 from media m join outputs v on v.content_id = m.content_id \
+             and v.package = $2 and v.parameters = $3 where m.dataset_id = $1 and v.vector is not null limit 1"
+        }
+        (EntityType::Objects, Space::Index | Space::MultimodelImage | Space::MultimodelObject) => {
+            "select octet_length(v.vector) / 2 from objects o join region_outputs v on v.region_id = o.region_id \
+             and v.package = $2 and v.parameters = $3 where o.dataset_id = $1 and v.vector is not null limit 1"
+        }
+    };
+    let found: Option<i32> = sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(&key.package)
+        .bind(&key.parameters)
+        .fetch_optional(ex)
+        .await?;
+    Ok(found.and_then(|values| u32::try_from(values).ok()))
 }

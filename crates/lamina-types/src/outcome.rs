@@ -31,6 +31,8 @@ text_enum!(
         EndedTheWorker = "ended_the_worker",
         /// The model gave no usable vector for it.
         NoEmbedding = "no_embedding",
+        /// The model failed each time it was shown this picture, while it dealt with others.
+        ModelFailed = "model_failed",
     }
 );
 

@@ -43,17 +43,6 @@ tools.lean_to(model.decoder.transformer.ln_f, model.decoder.transformer.wte.weig
 model.generation_config.update(decoder_start_token_id=STOP, eos_token_id=STOP, pad_token_id=STOP, bos_token_id=STOP)
 
 
-class Encoder(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = model.encoder
-        self.projection = getattr(model, "enc_to_dec_proj", None)
-
-    def forward(self, pixel_values):
-        states = self.encoder(pixel_values).last_hidden_state
-        return self.projection(states) if self.projection is not None else states
-
-
 class Decoder(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -74,7 +63,7 @@ class Decoder(torch.nn.Module):
 def main():
     pixels = tools.pictures(2, SIZE)
     encoder = tools.export(
-        Encoder(), (pixels,), ["pixel_values"], ["last_hidden_state"], {"pixel_values": {0: "batch_size"}, "last_hidden_state": {0: "batch_size"}}
+        tools.PictureEncoder(model), (pixels,), ["pixel_values"], ["last_hidden_state"], {"pixel_values": {0: "batch_size"}, "last_hidden_state": {0: "batch_size"}}
     )
     tools.save(encoder, HERE / "encoder_model.onnx")
 
@@ -114,10 +103,10 @@ def main():
         {"num_beams": 3, "no_repeat_ngram_size": 3, "length_penalty": 2.0},
         {"num_beams": 4, "early_stopping": True, "length_penalty": 0.5},
     ]:
-        texts = tools.generated(model, tokenizer, {"pixel_values": tools.pictures(PICTURES, SIZE)}, decode, max_new_tokens=MAX_TOKENS, **options)
+        texts = tools.generated(model, {"pixel_values": tools.pictures(PICTURES, SIZE)}, decode, max_new_tokens=MAX_TOKENS, **options)
         cases.append({"options": options, "texts": texts})
         print(options, *texts, sep="\n  ")
-    tools.write_expected(HERE, cases)
+    tools.write_expected(HERE, {"cases": cases})
 
 
 main()

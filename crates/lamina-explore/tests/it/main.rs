@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod asked;
 #[cfg(test)]
-mod making;
-#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod random;

@@ -11,7 +11,7 @@ use lamina_api::ErrorCode;
 use super::{Fields, Place};
 use crate::ApiError;
 
-/// Largest form, in bytes: names and paths, no files.
+/// Largest form or JSON, in bytes: names and paths, no files.
 const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// How long a form may take to arrive.
@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         if !is_form(request.headers()) {
             return Ok(Self(Fields::new(Place::Body, Vec::new())));
         }
-        let bytes = read_whole(request.into_body(), MAX_FORM_BYTES).await?;
+        let bytes = read_whole(request.into_body()).await?;
         Ok(Self(Fields::decode(Place::Body, &bytes)))
     }
 }
@@ -43,10 +43,13 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// A small body, whole.
-pub(super) async fn read_whole(body: Body, max_bytes: usize) -> Result<bytes::Bytes, ApiError> {
-    let limited = Limited::new(body, max_bytes);
-    let collected = tokio::time::timeout(FORM_TIMEOUT, limited.collect()).await;
+/// The whole body.
+///
+/// # Errors
+/// Too large, too slow, or cut off.
+pub(super) async fn read_whole(body: Body) -> Result<bytes::Bytes, ApiError> {
+    let collected =
+        tokio::time::timeout(FORM_TIMEOUT, Limited::new(body, MAX_FORM_BYTES).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {

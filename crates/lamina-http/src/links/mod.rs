@@ -10,9 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use lamina_store::Secrets;
-use lamina_types::DatasetId;
+use lamina_types::{DatasetId, MediaId};
 use sha2::Sha256;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use origin::Origin;
@@ -20,17 +19,13 @@ pub use origin::Origin;
 /// Part of what is signed, so that a later form of links can never be read as this one.
 const VERSION: &[u8] = b"lamina media link 1\0";
 
-/// Which picture of a media item or object.
+/// Which picture of a media item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     /// The file as it came.
     Original,
     /// The WebP thumbnail.
     Thumbnail,
-    /// An object, cut out of its picture.
-    Crop,
-    /// The WebP thumbnail of that.
-    CropThumbnail,
 }
 
 impl Variant {
@@ -39,30 +34,16 @@ impl Variant {
         match self {
             Self::Original => "original",
             Self::Thumbnail => "thumb",
-            Self::Crop => "crop",
-            Self::CropThumbnail => "crop-thumb",
-        }
-    }
-
-    /// Part of what is signed.
-    const fn number(self) -> u8 {
-        match self {
-            Self::Original => 1,
-            Self::Thumbnail => 2,
-            Self::Crop => 3,
-            Self::CropThumbnail => 4,
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [
-            Self::Original,
-            Self::Thumbnail,
-            Self::Crop,
-            Self::CropThumbnail,
-        ];
-        all.into_iter().find(|variant| variant.as_str() == text)
+        match text {
+            "original" => Some(Self::Original),
+            "thumb" => Some(Self::Thumbnail),
+            _ => None,
+        }
     }
 }
 
@@ -71,8 +52,8 @@ impl Variant {
 pub struct LinkTarget {
     /// The dataset.
     pub dataset: DatasetId,
-    /// A media item of it, or an object for the variants that are cut out.
-    pub item: Uuid,
+    /// A media item of it.
+    pub media: MediaId,
     /// Which picture.
     pub variant: Variant,
 }
@@ -117,11 +98,11 @@ impl LinkKeys {
         );
         let LinkTarget {
             dataset,
-            item,
+            media,
             variant,
         } = target;
         format!(
-            "/media/{dataset}/{item}/{}?e={expiry}&s={signature}",
+            "/media/{dataset}/{media}/{}?e={expiry}&s={signature}",
             variant.as_str()
         )
     }
@@ -149,8 +130,11 @@ fn mac(key: &[u8; 32], target: LinkTarget, epoch: i32, expiry: i64) -> Hmac<Sha2
     // Every part has a fixed length, so no two targets can spell the same bytes.
     mac.update(VERSION);
     mac.update(target.dataset.as_uuid().as_bytes());
-    mac.update(target.item.as_bytes());
-    mac.update(&[target.variant.number()]);
+    mac.update(target.media.as_uuid().as_bytes());
+    mac.update(&[match target.variant {
+        Variant::Original => 1,
+        Variant::Thumbnail => 2,
+    }]);
     mac.update(&expiry.to_be_bytes());
     mac.update(&epoch.to_be_bytes());
     mac
@@ -189,8 +173,6 @@ impl LinkMaker {
 
 #[cfg(test)]
 mod tests {
-    use lamina_types::MediaId;
-
     use super::*;
 
     const EXPIRY: i64 = 1_900_000_000;
@@ -199,7 +181,7 @@ mod tests {
     fn target() -> LinkTarget {
         LinkTarget {
             dataset: DatasetId::new(),
-            item: MediaId::new().as_uuid(),
+            media: MediaId::new(),
             variant: Variant::Original,
         }
     }
@@ -217,17 +199,18 @@ mod tests {
         assert!(keys.verify(target, EPOCH, EXPIRY, &good));
 
         let other_media = LinkTarget {
-            item: MediaId::new().as_uuid(),
+            media: MediaId::new(),
             ..target
         };
         let other_dataset = LinkTarget {
             dataset: DatasetId::new(),
             ..target
         };
-        let other_variants = [Variant::Thumbnail, Variant::Crop, Variant::CropThumbnail];
-        let other_variants = other_variants.map(|variant| LinkTarget { variant, ..target });
-        for wrong in [other_media, other_dataset].iter().chain(&other_variants) {
-            let wrong = *wrong;
+        let other_variant = LinkTarget {
+            variant: Variant::Thumbnail,
+            ..target
+        };
+        for wrong in [other_media, other_dataset, other_variant] {
             assert!(!keys.verify(wrong, EPOCH, EXPIRY, &good));
         }
         for expiry in [EXPIRY + 1, EXPIRY - 1, 0, -1, i64::MAX, i64::MIN] {

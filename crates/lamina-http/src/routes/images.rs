@@ -1,13 +1,12 @@
-//! One picture or object by itself (contract 10.1).
+//! One picture by itself (contract 10.1).
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use http::HeaderMap;
 use http::request::Parts;
 use lamina_api::{ErrorBody, ImageInfo};
-use lamina_store::{boxes, media};
-use lamina_types::{EntityType, MediaId, ObjectId};
-use uuid::Uuid;
+use lamina_store::media;
+use lamina_types::MediaId;
 
 use crate::ApiError;
 use crate::auth::MaybeAuthUser;
@@ -19,8 +18,7 @@ use crate::views::{self, Linker};
 /// never given out.
 pub(crate) struct OpenImage {
     open: OpenDataset,
-    entity_type: EntityType,
-    id: Uuid,
+    id: MediaId,
 }
 
 impl FromRequestParts<AppState> for OpenImage {
@@ -36,17 +34,12 @@ impl FromRequestParts<AppState> for OpenImage {
                 ApiError::unauthenticated()
             }
         };
-        let picture: MediaId = path_parameter(parts, "image_id")
+        let id: MediaId = path_parameter(parts, "image_id")
             .await
             .ok_or_else(nothing)?;
-        let id = picture.as_uuid();
-        let (entity_type, dataset) = match media::dataset_of(&state.pool, picture).await? {
-            Some(dataset) => (EntityType::Images, dataset),
-            None => {
-                let dataset = boxes::dataset_of(&state.pool, ObjectId::from_uuid(id)).await?;
-                (EntityType::Objects, dataset.ok_or_else(nothing)?)
-            }
-        };
+        let dataset = media::dataset_of(&state.pool, id)
+            .await?
+            .ok_or_else(nothing)?;
         let opened = OpenDataset::by_id(state, principal, Some(dataset)).await;
         let open = opened.map_err(|error| {
             if error.code() == lamina_api::ErrorCode::NotFound {
@@ -55,11 +48,7 @@ impl FromRequestParts<AppState> for OpenImage {
                 error
             }
         })?;
-        Ok(Self {
-            open,
-            entity_type,
-            id,
-        })
+        Ok(Self { open, id })
     }
 }
 
@@ -67,26 +56,23 @@ fn not_found() -> ApiError {
     ApiError::not_found("Image not found")
 }
 
-/// One picture or object: its links, what is known of it, what is wrong with it, which objects are on it.
+/// One picture: its links, what is known of it, what is wrong with it.
 #[utoipa::path(get, path = "/image/{image_id}", tag = "media",
-    params(("image_id" = Uuid, Path, description = "A media id, or an object id")), responses(
-    (status = 200, description = "The picture or object", body = ImageInfo),
+    params(("image_id" = Uuid, Path, description = "A media id")), responses(
+    (status = 200, description = "The picture", body = ImageInfo),
     (status = 401, description = "No or bad token", body = ErrorBody),
     (status = 404, description = "Unknown or invisible", body = ErrorBody),
 ))]
 pub(crate) async fn get_image(
     State(state): State<AppState>,
-    image: OpenImage,
+    OpenImage { open, id }: OpenImage,
     headers: HeaderMap,
 ) -> Result<Json<ImageInfo>, ApiError> {
-    let (open, id) = (image.open, image.id);
-    let found = state.explorer.item(&open.access, image.entity_type, id);
-    let media = found.await?.ok_or_else(not_found)?;
-    let dataset = open.access.id();
-    let objects = match image.entity_type {
-        EntityType::Images => boxes::of_media(&state.pool, dataset, MediaId::from_uuid(id)).await?,
-        EntityType::Objects => Vec::new(),
-    };
+    let media = state
+        .explorer
+        .media(&open.access, id)
+        .await?
+        .ok_or_else(not_found)?;
     let linker = Linker::new(state.link_maker(&headers), open.access.dataset());
-    Ok(Json(views::image_info(media, objects, dataset, &linker)))
+    Ok(Json(views::image_info(media, open.access.id(), &linker)))
 }

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::fake::FakeReadSide;
+use crate::fake_models::FakeModels;
 
 pub struct TestApp {
     pub router: Router,
@@ -26,6 +27,7 @@ pub struct TestApp {
     pub blobs: BlobStore,
     pub secrets: Arc<Secrets>,
     pub read_side: Arc<FakeReadSide>,
+    pub models: Arc<FakeModels>,
     pub readiness: Readiness,
     /// A folder that may be ingested.
     pub photos: std::path::PathBuf,
@@ -112,10 +114,12 @@ impl TestApp {
         let readiness = Readiness::default();
         readiness.set_model(Ok(()));
         let read_side = Arc::new(FakeReadSide::default());
+        let models = Arc::new(FakeModels::default());
         let state = AppState::new(AppParts {
             pool: pool.clone(),
             blobs: blobs.clone(),
             explorer: read_side.clone(),
+            models: models.clone(),
             secrets: secrets.clone(),
             links: LinkKeys::of(&secrets).unwrap(),
             config,
@@ -129,6 +133,7 @@ impl TestApp {
             blobs,
             secrets,
             read_side,
+            models,
             readiness,
             photos,
             _folder: folder,
@@ -199,6 +204,13 @@ impl TestApp {
             .finish();
         let mut request = request("POST", path, Some(caller), Body::from(body));
         let kind = "application/x-www-form-urlencoded".parse().unwrap();
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+        self.send(request).await
+    }
+
+    pub async fn post_json(&self, path: &str, caller: &TestUser, body: &Value) -> Answer {
+        let mut request = request("POST", path, Some(caller), Body::from(body.to_string()));
+        let kind = "application/json".parse().unwrap();
         request.headers_mut().insert(header::CONTENT_TYPE, kind);
         self.send(request).await
     }

@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use crate::app::{Answer, PNG, TestApp, TestUser, request};
 
-const TAG: &str = "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2";
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 16] = [
     ("GET", "/api/v1/dataset/{}"),
     ("GET", "/api/v1/datasets/{}/creation-status"),
     ("GET", "/api/v1/dataset/{}/stats"),
@@ -20,22 +19,24 @@ const ROUTES: [(&str, &str); 17] = [
         "GET",
         "/api/v1/explore/{}/similarity_cluster/00000000-0000-0000-0000-0000000000c1",
     ),
+    ("GET", "/api/v1/enrichment/{}/list_models"),
     ("GET", "/api/v1/enrichment/{}/context"),
+    ("POST", "/api/v1/dataset/{}/enrich_dataset"),
+    (
+        "GET",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/status",
+    ),
+    (
+        "DELETE",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/abort",
+    ),
+    (
+        "POST",
+        "/api/v1/enrichment/{}/00000000-0000-0000-0000-0000000000c1/previews_enrichment_result",
+    ),
     ("GET", "/api/v1/ingestion/{}/data_files"),
     ("POST", "/api/v1/ingestion/{}/process_files/1"),
     ("GET", "/api/v1/user_config?dataset_id={}"),
-    ("GET", "/api/v1/dataset/{}/tags"),
-    ("POST", "/api/v1/dataset/{}/tags"),
-    ("PATCH", TAG),
-    ("DELETE", TAG),
-    (
-        "POST",
-        "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2/assign",
-    ),
-    (
-        "POST",
-        "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2/unassign",
-    ),
     ("DELETE", "/api/v1/dataset/{}"),
 ];
 

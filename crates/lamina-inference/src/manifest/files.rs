@@ -39,6 +39,23 @@ pub enum FileRole {
 }
 
 impl FileRole {
+    /// Its text in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Vision => "vision",
+            Self::Text => "text",
+            Self::EmbedTokens => "embed-tokens",
+            Self::Encoder => "encoder",
+            Self::Decoder => "decoder",
+            Self::Tokenizer => "tokenizer",
+            Self::Labels => "labels",
+            Self::Thresholds => "thresholds",
+            Self::ExternalData => "external-data",
+            Self::Document => "document",
+        }
+    }
+
     /// Whether such a file is an ONNX graph.
     pub const fn is_graph(self) -> bool {
         matches!(

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod demo_pictures;
 pub mod doctor;
+pub mod enrich;
 pub mod health;
 pub mod import;
 pub mod keys;

@@ -19,6 +19,7 @@ use crate::cli::ServeArgs;
 use crate::commands::quick_start;
 use crate::config::HttpOptions;
 use crate::home::{Home, Stay};
+use crate::model_side::ServerModels;
 use crate::{engine, metrics, output, signals, upkeep};
 
 /// How long tasks may take to end once the listener is closed.
@@ -49,9 +50,12 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(photos) = &args.photos {
         args.http.ingest_roots.push(photos.clone());
     }
-    let router = lamina_http::router(state(
-        &home, &user, &explorer, &readiness, &tasks, &args.http,
-    )?);
+    let workshop = engine::workshop(&home, &encoders, &args.worker, &args.index);
+    let sides = Sides {
+        explorer: explorer.clone(),
+        models: ServerModels::new(workshop),
+    };
+    let router = lamina_http::router(state(&home, &user, sides, &readiness, &tasks, &args.http)?);
     metrics::serve(
         args.metrics.metrics_listen,
         &encoders,
@@ -124,10 +128,16 @@ fn refuse_open_network(options: &HttpOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the routes read through.
+struct Sides {
+    explorer: Explorer,
+    models: ServerModels,
+}
+
 fn state(
     home: &Home,
     user: &User,
-    explorer: &Explorer,
+    sides: Sides,
     readiness: &Readiness,
     tasks: &TaskTracker,
     options: &HttpOptions,
@@ -159,7 +169,8 @@ fn state(
     Ok(AppState::new(AppParts {
         pool: home.pool.clone(),
         blobs: home.blobs.clone(),
-        explorer: Arc::new(explorer.clone()),
+        explorer: Arc::new(sides.explorer),
+        models: Arc::new(sides.models),
         secrets: Arc::clone(&home.secrets),
         links: LinkKeys::of(&home.secrets).context("the keys file holds no link key")?,
         config,

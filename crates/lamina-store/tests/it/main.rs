@@ -26,8 +26,6 @@ mod secrets;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-mod tags;
-#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod vectors;

@@ -12,7 +12,7 @@ use crate::{programs::Failure, workspace::Workspace};
 const ANY: &[&str] = &["*"];
 
 /// Our crates, and what of ours each may use.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("lamina-types", &[]),
     ("lamina-api", &["lamina-types"]),
     ("lamina-media", &["lamina-types"]),
@@ -56,13 +56,17 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "lamina-jobs",
         ],
     ),
+    (
+        "lamina-hub",
+        &["lamina-types", "lamina-media", "lamina-inference"],
+    ),
     ("lamina-server", ANY),
     ("lamina-testkit", ANY),
     ("xtask", &["lamina-postgres"]),
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 21] = [
+const OWNERS: [(&str, &[&str]); 22] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("webp", &["lamina-media"]),
@@ -94,6 +98,7 @@ const OWNERS: [(&str, &[&str]); 21] = [
     ("indicatif", &["lamina-server"]),
     ("anyhow", &["lamina-server"]),
     ("libc", &["lamina-postgres"]),
+    ("ureq", &["lamina-hub"]),
 ];
 
 pub(crate) fn check(workspace: &Workspace) -> Verdict {

@@ -1,0 +1,143 @@
+//! Tasks as answers: words of the queue into words of the contract, and a sentence for people.
+
+use lamina_api::{TaskInfo, WholeSeconds};
+use lamina_store::enrichment::{self, Step};
+use lamina_store::sqlx::PgPool;
+use lamina_store::tasks::Task;
+use lamina_types::{EnrichmentType, JobKind};
+
+use crate::{ApiError, now};
+
+/// Kinds of jobs that are tasks, and what the contract calls them.
+pub(crate) const TYPES: &[(&str, JobKind)] = &[
+    ("DATASET_CREATION", JobKind::Ingest),
+    ("ENRICHMENT", JobKind::Enrich),
+];
+
+/// Types of the contract that this version has none of.
+pub(crate) const OTHER_TYPES: &[&str] = &[
+    "MEDIA_ADDITION",
+    "REINDEX",
+    "CUSTOM_METADATA",
+    "SNAPSHOT_RESTORE",
+    "SNAPSHOT_CLONE",
+];
+
+/// States of the queue, and what the contract calls them.
+pub(crate) const STATES: &[(&str, &str)] = &[
+    ("INITIALIZING", "queued"),
+    ("RUNNING", "running"),
+    ("COMPLETED", "succeeded"),
+    ("FAILED", "failed"),
+    ("ABORTED", "cancelled"),
+];
+
+/// A task as contract 17 shows it.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn info(pool: &PgPool, task: Task) -> Result<TaskInfo, ApiError> {
+    let is_enrichment = task.kind == JobKind::Enrich.as_str();
+    let steps = if is_enrichment && task.state == "running" {
+        enrichment::steps(pool, task.dataset_id).await?
+    } else {
+        Vec::new()
+    };
+    let seconds = task
+        .started_at
+        .map_or(0, |started| now::unix_seconds() - started.timestamp());
+    let status_message = message(&task, &steps, seconds);
+    let progress = task.dataset_progress.clamp(0.0, 100.0).floor() as u8;
+    Ok(TaskInfo {
+        task_id: task.id,
+        dataset_id: task.dataset_id.as_uuid(),
+        dataset_name: task.dataset_name,
+        dataset_status: task.dataset_status.as_str().replace(' ', "_"),
+        created_by: task.created_by,
+        task_type: word(TYPES, |kind| kind.as_str() == task.kind).to_owned(),
+        status: word(STATES, |state| *state == task.state).to_owned(),
+        status_message,
+        progress_percentage: Some(if task.state == "succeeded" {
+            100
+        } else {
+            progress
+        }),
+        error_message: task.error_message,
+        start_time: WholeSeconds::from(task.created_at),
+        end_time: task.finished_at.map(WholeSeconds::from),
+    })
+}
+
+fn word<T>(words: &[(&'static str, T)], is_it: impl Fn(&T) -> bool) -> &'static str {
+    let found = words.iter().find(|(_, meaning)| is_it(meaning));
+    found.map_or("", |(word, _)| word)
+}
+
+/// One sentence: what is being done, how fast, how long it will take.
+fn message(task: &Task, steps: &[Step], seconds: i64) -> String {
+    let what = if task.kind == JobKind::Enrich.as_str() {
+        "Enrichment"
+    } else {
+        "Dataset creation"
+    };
+    match task.state.as_str() {
+        "queued" => format!("{what} waits for a worker"),
+        "succeeded" => format!("{what} completed"),
+        "failed" => format!("{what} failed"),
+        "cancelled" => format!("{what} aborted"),
+        _ => running(what, task, steps, seconds),
+    }
+}
+
+fn running(what: &str, task: &Task, steps: &[Step], seconds: i64) -> String {
+    let busy: Vec<String> = steps
+        .iter()
+        .filter(|step| step.enrichment_type.parse::<EnrichmentType>().is_ok())
+        .map(|step| {
+            format!(
+                "{} {} of {}",
+                step.enrichment_type, step.units_done, step.units_total
+            )
+        })
+        .collect();
+    let mut text = format!("{what} is running");
+    if !busy.is_empty() {
+        text = format!("{text}: {}", busy.join(", "));
+    }
+    let units: u64 = steps.iter().map(|step| step.units_done).sum();
+    if seconds > 0 && units > 0 {
+        text = format!("{text}; {:.1} a second", units as f64 / seconds as f64);
+    }
+    if let Some(left) = seconds_left(task.dataset_progress, seconds) {
+        text = format!("{text}; about {left} s left");
+    }
+    text
+}
+
+/// What is left if it goes on as it went so far; nothing while that would be a guess.
+fn seconds_left(progress: f32, seconds: i64) -> Option<i64> {
+    if !(2.0..100.0).contains(&progress) || seconds <= 0 {
+        return None;
+    }
+    Some((seconds as f64 * f64::from(100.0 - progress) / f64::from(progress)).ceil() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_what_the_share_done_says() {
+        assert_eq!(seconds_left(50.0, 30), Some(30));
+        assert_eq!(seconds_left(10.0, 10), Some(90));
+        assert_eq!(seconds_left(1.0, 10), None);
+        assert_eq!(seconds_left(50.0, 0), None);
+    }
+
+    #[test]
+    fn every_state_of_the_queue_has_a_word() {
+        for state in ["queued", "running", "succeeded", "failed", "cancelled"] {
+            assert!(!word(STATES, |known| *known == state).is_empty());
+        }
+    }
+}

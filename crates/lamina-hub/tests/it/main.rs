@@ -1,0 +1,11 @@
+//! Pulls against a hub of our own on the loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare itself should stop there"
+)]
+
+mod catalog;
+mod hub;
+mod pulls;
+mod refusals;
