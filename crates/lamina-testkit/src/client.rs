@@ -64,6 +64,23 @@ impl Client {
         self.request("GET", path, None, &[])
     }
 
+    /// A DELETE.
+    ///
+    /// # Errors
+    /// No connection, or no HTTP.
+    pub fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.request("DELETE", path, None, &[])
+    }
+
+    /// A POST of a JSON document.
+    ///
+    /// # Errors
+    /// No connection, or no HTTP.
+    pub fn post_json(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<Answer> {
+        let kind = Some("application/json");
+        self.request("POST", path, kind, body.to_string().as_bytes())
+    }
+
     /// A request with a body.
     ///
     /// # Errors

@@ -106,7 +106,13 @@ async fn lookers(task: &EnrichTask<'_>, regions: &[i64]) -> Result<Vec<Looker>, 
     }
     for placed in &plan.objects {
         let step = &placed.step;
-        let lacking = regions::lacking(&workshop.pool, &step.key, regions).await?;
+        // The same package as for the `INDEX` vectors says the same thing: it is asked once.
+        let is_asked = lookers.iter().any(|looker: &Looker| looker.key == step.key);
+        let lacking = if is_asked {
+            Vec::new()
+        } else {
+            regions::lacking(&workshop.pool, &step.key, regions).await?
+        };
         let names = (step.enrichment_type.as_str(), step.slot.as_str());
         let looker = Looker::new(
             workshop,

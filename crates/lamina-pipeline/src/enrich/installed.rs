@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lamina_index::encode_vector;
 use lamina_inference::{
-    Detection, Detector, DetectorInput, DualEncoder, Family, ImageEncoder, InferenceError, Lane,
-    Models, TagScore, Tagger, TextEncoder, TextRole,
+    CaptionOptions, Captioner, Detection, Detector, DetectorInput, DualEncoder, ErrorClass, Family,
+    ImageEncoder, InferenceError, Lane, Models, TagScore, Tagger, TextEncoder, TextRole,
 };
 use lamina_media::InputSpec;
 use lamina_types::{Embedding, EmbeddingError, SpaceKey};
@@ -67,11 +67,13 @@ impl ModelSource for InstalledModels {
                 let tagger = models.tagger(package).await.map_err(unusable)?;
                 Arc::new(Tagging(tagger))
             }
-            (Task::Caption, family) => {
-                let family = family.map_or("unknown", Family::as_str);
-                return Err(PipelineError::Hopeless(format!(
-                    "the model package {package} is of the family {family}, which cannot do this"
-                )));
+            (Task::Caption, _) => {
+                let captioner = models.captioner(package).await.map_err(unusable)?;
+                let options = CaptionOptions {
+                    prompt: text(key, "prompt"),
+                    beams: number(key, "beams").map(|beams| beams as usize),
+                };
+                Arc::new(Captioning { captioner, options })
             }
         })
     }
@@ -92,10 +94,29 @@ impl ModelSource for InstalledModels {
     }
 }
 
+fn parameter(key: &SpaceKey, name: &str) -> Option<Value> {
+    let parameters: Value = serde_json::from_str(&key.parameters).ok()?;
+    parameters.get(name).cloned()
+}
+
 /// A number among the parameters of a key.
 fn number(key: &SpaceKey, name: &str) -> Option<f32> {
-    let parameters: Value = serde_json::from_str(&key.parameters).ok()?;
-    parameters.get(name)?.as_f64().map(|number| number as f32)
+    let number = parameter(key, name)?.as_f64()?;
+    Some(number as f32)
+}
+
+/// A text among the parameters of a key.
+fn text(key: &SpaceKey, name: &str) -> Option<String> {
+    let text = parameter(key, name)?;
+    text.as_str().map(str::to_owned)
+}
+
+/// A failed run: parameters that the model does not take will never work, the rest may.
+fn failed(error: InferenceError) -> PipelineError {
+    if error.class() == ErrorClass::InvalidInput {
+        return PipelineError::Hopeless(error.to_string());
+    }
+    error.into()
 }
 
 /// What cannot be loaded now cannot be loaded by trying again, unless this process is about to stop.
@@ -215,7 +236,7 @@ impl PictureModel for Detecting {
             }),
             // Outputs that are no numbers, for this picture.
             Err(error @ InferenceError::BadDetections { .. }) => Ok(Err(error.to_string())),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(failed(error)),
         }
     }
 }
@@ -225,6 +246,34 @@ fn found_object(found: Detection) -> FoundObject {
         area: found.region,
         label: found.label.as_ref().to_owned(),
         confidence: found.confidence,
+    }
+}
+
+struct Captioning {
+    captioner: Captioner,
+    options: CaptionOptions,
+}
+
+#[async_trait]
+impl PictureModel for Captioning {
+    fn input_spec(&self) -> &InputSpec {
+        self.captioner.input_spec()
+    }
+
+    async fn look(
+        &self,
+        lane: Lane,
+        input: ModelInput,
+    ) -> Result<Result<Answer, String>, PipelineError> {
+        let texts = self
+            .captioner
+            .caption(lane, vec![input.tensor], &self.options)
+            .await
+            .map_err(failed)?;
+        Ok(match texts.into_iter().next() {
+            Some(text) => Ok(Answer::Caption(text)),
+            None => Err("the model gave no answer".to_owned()),
+        })
     }
 }
 
@@ -245,7 +294,7 @@ impl PictureModel for Tagging {
             Ok(tags) => tags.into_iter().next(),
             // Outputs that are no numbers, for this picture.
             Err(error @ InferenceError::BadTags { .. }) => return Ok(Err(error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error)),
         };
         let found = |tag: TagScore| FoundTag {
             name: tag.name.as_ref().to_owned(),

@@ -11,5 +11,6 @@ mod boot;
 mod crash;
 mod damage;
 mod doors;
+mod enrich;
 mod hostile;
 mod support;
