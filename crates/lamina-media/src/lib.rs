@@ -58,7 +58,7 @@ pub use input::{ChannelOrder, InputSpec, ResizeFilter, ResizeMode, SampleRange, 
 pub use limits::DecodeLimits;
 pub use picture::Picture;
 pub use quality::{MEASURES_VERSION, Measures, measure};
-pub use thumbnail::{THUMBNAIL_SIDE, thumbnail};
+pub use thumbnail::{THUMBNAIL_SIDE, cutting, thumbnail};
 
 use lamina_types::ContentHash;
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
-//! Labels, captions and tags of media: look-ups for a page of answers, columns for the snapshot, and bulk writes.
+//! Labels and captions: look-ups for a page of answers, columns for the snapshot, and bulk writes.
 
 use std::collections::HashMap;
 
-use lamina_types::{DatasetId, EntityType, MediaId, TagId, UserId};
+use lamina_types::{DatasetId, EntityType, MediaId};
 use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -65,15 +65,6 @@ impl FromRow<'_, PgRow> for Label {
             confidence: row.try_get("confidence")?,
         })
     }
-}
-
-/// A tag as shown on a picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
-    /// Id.
-    pub id: TagId,
-    /// Unique in the dataset.
-    pub name: String,
 }
 
 fn uuids(ids: &[MediaId]) -> Vec<Uuid> {
@@ -164,147 +155,43 @@ pub async fn labels_exist(ex: impl PgExecutor<'_>, dataset: DatasetId) -> Result
         .await?)
 }
 
-/// Every `(ordinal, label)` of a dataset by label and ordinal, for the snapshot's bitmaps.
+/// The ordinals of the pictures that carry each label, ascending, for the snapshot's bitmaps.
 ///
 /// # Errors
 /// The database.
 pub async fn label_column(
     ex: impl PgExecutor<'_>,
     dataset: DatasetId,
-) -> Result<Vec<(u32, String)>, StoreError> {
-    let sql = "select distinct m.ordinal, l.name from labels l join media m on m.id = l.media_id \
-               where l.dataset_id = $1 order by l.name, m.ordinal";
-    column(
-        sqlx::query(sql)
-            .bind(dataset.as_uuid())
-            .fetch_all(ex)
-            .await?,
-        |row| row.try_get("name"),
-    )
-}
-
-/// Every `(ordinal, tag)` of a dataset by tag and ordinal, for the snapshot's bitmaps.
-///
-/// # Errors
-/// The database.
-pub async fn tag_column(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-) -> Result<Vec<(u32, TagId)>, StoreError> {
-    let sql = "select m.ordinal, t.id from tags t join media_tags mt on mt.tag_id = t.id \
-               join media m on m.id = mt.media_id where t.dataset_id = $1 order by t.id, m.ordinal";
+) -> Result<Vec<(String, Vec<u32>)>, StoreError> {
+    let sql = "select l.name, array_agg(distinct m.ordinal order by m.ordinal) as ordinals \
+               from labels l join media m on m.id = l.media_id where l.dataset_id = $1 group by l.name order by l.name";
     let rows = sqlx::query(sql)
         .bind(dataset.as_uuid())
         .fetch_all(ex)
         .await?;
-    column(rows, |row| row.try_get("id").map(TagId::from_uuid))
-}
-
-fn column<T>(
-    rows: Vec<PgRow>,
-    value: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
-) -> Result<Vec<(u32, T)>, StoreError> {
     rows.iter()
-        .map(|row| Ok((columns::unsigned(row, "ordinal")?, value(row)?)))
+        .map(|row| Ok((row.try_get("name")?, columns::ordinals(row, "ordinals")?)))
         .collect()
 }
 
-/// Tags of a page of media, by name.
-///
-/// # Errors
-/// The database.
-pub async fn tags_of(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    media: &[MediaId],
-) -> Result<HashMap<MediaId, Vec<Tag>>, StoreError> {
-    let sql = "select mt.media_id, t.id, t.name from tags t join media_tags mt on mt.tag_id = t.id \
-               where t.dataset_id = $1 and mt.media_id = any($2) order by t.name, t.id";
-    let mut found: HashMap<MediaId, Vec<Tag>> = HashMap::new();
-    for row in sqlx::query(sql)
-        .bind(dataset.as_uuid())
-        .bind(uuids(media))
-        .fetch_all(ex)
-        .await?
-    {
-        let tag = Tag {
-            id: TagId::from_uuid(row.try_get("id")?),
-            name: row.try_get("name")?,
-        };
-        found
-            .entry(MediaId::from_uuid(row.try_get("media_id")?))
-            .or_default()
-            .push(tag);
-    }
-    Ok(found)
-}
-
-/// The best caption of each of a page of media: a user's, else an enrichment's.
+/// The best caption of each of a page of media or objects: a user's, else an enrichment's.
 ///
 /// # Errors
 /// The database.
 pub async fn captions_of(
     ex: impl PgExecutor<'_>,
     dataset: DatasetId,
-    media: &[MediaId],
-) -> Result<HashMap<MediaId, String>, StoreError> {
+    entity: EntityType,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, String>, StoreError> {
     let sql = "select distinct on (entity_id) entity_id, caption from captions \
                where dataset_id = $1 and entity_type = $3 and entity_id = any($2) \
                order by entity_id, case source when 'User' then 0 when 'Visual Layer' then 1 else 2 end";
-    let mut found = HashMap::new();
-    for row in sqlx::query(sql)
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(sql)
         .bind(dataset.as_uuid())
-        .bind(uuids(media))
-        .bind(EntityType::Images.as_str())
+        .bind(ids)
+        .bind(entity.as_str())
         .fetch_all(ex)
-        .await?
-    {
-        found.insert(
-            MediaId::from_uuid(row.try_get("entity_id")?),
-            row.try_get("caption")?,
-        );
-    }
-    Ok(found)
-}
-
-/// Makes a tag.
-///
-/// # Errors
-/// Conflict (`tags_name_key`) when the dataset has one of this name.
-pub async fn create_tag(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    id: TagId,
-    name: &str,
-    by: UserId,
-) -> Result<(), StoreError> {
-    sqlx::query("insert into tags (id, dataset_id, name, created_by) values ($1, $2, $3, $4)")
-        .bind(id.as_uuid())
-        .bind(dataset.as_uuid())
-        .bind(name)
-        .bind(by.as_uuid())
-        .execute(ex)
         .await?;
-    Ok(())
-}
-
-/// Puts a tag of this dataset on media of this dataset; others are left out. How many got it now.
-///
-/// # Errors
-/// The database.
-pub async fn assign_tag(
-    ex: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    tag: TagId,
-    media: &[MediaId],
-) -> Result<u64, StoreError> {
-    let sql = "insert into media_tags (tag_id, media_id) select t.id, m.id from tags t join media m on m.dataset_id = t.dataset_id \
-               where t.id = $2 and t.dataset_id = $1 and m.id = any($3) order by m.id on conflict do nothing";
-    let done = sqlx::query(sql)
-        .bind(dataset.as_uuid())
-        .bind(tag.as_uuid())
-        .bind(uuids(media))
-        .execute(ex)
-        .await?;
-    Ok(done.rows_affected())
+    Ok(rows.into_iter().collect())
 }

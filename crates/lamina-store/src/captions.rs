@@ -120,27 +120,30 @@ pub async fn exist(
         .await?)
 }
 
-/// The pictures of which a caption matches, by ordinal, each with the best `ts_rank` of its captions (0 and up, higher is
-/// better; 0 where only exclusions matched).
+/// The pictures or objects of which a caption matches, by ordinal, each with the best `ts_rank` of its captions (0 and up,
+/// higher is better; 0 where only exclusions matched).
 ///
 /// # Errors
 /// Invalid input for a NUL inside a text; the database.
 pub async fn search(
     ex: impl PgExecutor<'_>,
     dataset: DatasetId,
+    entity: EntityType,
     query: &WordQuery,
 ) -> Result<Vec<(u32, f32)>, StoreError> {
+    let items = match entity {
+        EntityType::Images => "media",
+        EntityType::Objects => "objects",
+    };
     let mut sql = QueryBuilder::new("with wanted as (select ");
     query.push(&mut sql);
-    sql.push(
-        " as query) select m.ordinal, max(ts_rank(c.words, wanted.query)) as rank \
-         from wanted cross join captions c join media m on m.id = c.entity_id \
-         where c.words @@ wanted.query and c.dataset_id = ",
-    )
-    .push_bind(dataset.as_uuid())
-    .push(" and m.dataset_id = c.dataset_id and c.entity_type = ")
-    .push_bind(EntityType::Images.as_str())
-    .push(" group by m.ordinal order by m.ordinal");
+    sql.push(" as query) select i.ordinal, max(ts_rank(c.words, wanted.query)) as rank from wanted cross join captions c join ")
+        .push(items)
+        .push(" i on i.id = c.entity_id where c.words @@ wanted.query and c.dataset_id = ")
+        .push_bind(dataset.as_uuid())
+        .push(" and i.dataset_id = c.dataset_id and c.entity_type = ")
+        .push_bind(entity.as_str())
+        .push(" group by i.ordinal order by i.ordinal");
     let rows = sql.build().fetch_all(ex).await?;
     rows.iter()
         .map(|row| Ok((columns::unsigned(row, "ordinal")?, row.try_get("rank")?)))

@@ -37,6 +37,13 @@ pub(crate) fn unsigned(row: &PgRow, column: &str) -> Result<u32, sqlx::Error> {
     u32::try_from(row.try_get::<i32, _>(column)?).map_err(|error| broken(column, error))
 }
 
+/// A column of ordinals, an array in the row.
+pub(crate) fn ordinals(row: &PgRow, column: &str) -> Result<Vec<u32>, sqlx::Error> {
+    let numbers: Vec<i32> = row.try_get(column)?;
+    let unsigned = |number: i32| u32::try_from(number).map_err(|error| broken(column, error));
+    numbers.into_iter().map(unsigned).collect()
+}
+
 /// A 32-byte column.
 pub(crate) fn digest(row: &PgRow, column: &str) -> Result<[u8; 32], sqlx::Error> {
     <[u8; 32]>::try_from(row.try_get::<&[u8], _>(column)?).map_err(|error| broken(column, error))

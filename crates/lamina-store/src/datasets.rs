@@ -39,6 +39,8 @@ pub struct Dataset {
     pub link_epoch: i32,
     /// Moves with every change that readers have to see.
     pub revision: i64,
+    /// Moves with every change of tags.
+    pub tags_revision: i64,
     /// Pictures.
     pub n_images: u32,
     /// Videos.
@@ -71,6 +73,7 @@ impl FromRow<'_, PgRow> for Dataset {
             is_public: row.try_get("is_public")?,
             link_epoch: row.try_get("link_epoch")?,
             revision: row.try_get("revision")?,
+            tags_revision: row.try_get("tags_revision")?,
             n_images: columns::unsigned(row, "n_images")?,
             n_videos: columns::unsigned(row, "n_videos")?,
             n_objects: columns::unsigned(row, "n_objects")?,

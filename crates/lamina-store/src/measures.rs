@@ -103,38 +103,50 @@ pub async fn put(
     Ok(())
 }
 
-/// One media item's measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MediaMeasures {
-    /// Which media item.
-    pub ordinal: u32,
-    /// Of its content.
-    pub measures: ContentMeasures,
-}
+/// How surely an item is blurred, too dark and overexposed, each 0..=1, by its ordinal.
+pub type Confidences = (u32, [f32; 3]);
 
-impl FromRow<'_, PgRow> for MediaMeasures {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            ordinal: columns::unsigned(row, "ordinal")?,
-            measures: ContentMeasures::from_row(row)?,
-        })
-    }
-}
-
-/// Measures of a dataset's media in ordinal order; media without measures are left out.
+/// Confidences of a dataset's pictures in ordinal order; those without measures are left out.
 ///
 /// # Errors
 /// The database.
-pub async fn of_dataset(
+pub async fn confidences_of_media(
     ex: impl PgExecutor<'_>,
     dataset: DatasetId,
-) -> Result<Vec<MediaMeasures>, StoreError> {
-    let sql = "select m.ordinal, c.* from media m join content_measures c on c.content_id = m.content_id \
-               where m.dataset_id = $1 order by m.ordinal";
-    Ok(sqlx::query_as(sql)
+) -> Result<Vec<Confidences>, StoreError> {
+    let sql = "select m.ordinal, c.blur_confidence, c.dark_confidence, c.bright_confidence \
+               from media m join content_measures c on c.content_id = m.content_id where m.dataset_id = $1 order by m.ordinal";
+    let rows = sqlx::query(sql)
         .bind(dataset.as_uuid())
         .fetch_all(ex)
-        .await?)
+        .await?;
+    rows.iter().map(confidences).collect()
+}
+
+/// Confidences of a dataset's objects in ordinal order; those without measures are left out.
+///
+/// # Errors
+/// The database.
+pub async fn confidences_of_objects(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+) -> Result<Vec<Confidences>, StoreError> {
+    let sql = "select o.ordinal, r.blur_confidence, r.dark_confidence, r.bright_confidence \
+               from objects o join region_measures r on r.region_id = o.region_id where o.dataset_id = $1 order by o.ordinal";
+    let rows = sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .fetch_all(ex)
+        .await?;
+    rows.iter().map(confidences).collect()
+}
+
+fn confidences(row: &PgRow) -> Result<Confidences, StoreError> {
+    let values = [
+        row.try_get("blur_confidence")?,
+        row.try_get("dark_confidence")?,
+        row.try_get("bright_confidence")?,
+    ];
+    Ok((columns::unsigned(row, "ordinal")?, values))
 }
 
 /// Measures by content id; contents without any are left out.
@@ -149,5 +161,20 @@ pub async fn of_contents(
     let rows = sqlx::query(sql).bind(contents).fetch_all(ex).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("content_id")?, ContentMeasures::from_row(row)?)))
+        .collect()
+}
+
+/// Measures of crops by region id; regions without any are left out.
+///
+/// # Errors
+/// The database.
+pub async fn of_regions(
+    ex: impl PgExecutor<'_>,
+    regions: &[i64],
+) -> Result<HashMap<i64, ContentMeasures>, StoreError> {
+    let sql = "select * from region_measures where region_id = any($1)";
+    let rows = sqlx::query(sql).bind(regions).fetch_all(ex).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("region_id")?, ContentMeasures::from_row(row)?)))
         .collect()
 }

@@ -1,7 +1,7 @@
 //! The vectors of a dataset's items in any of its spaces, by ordinal, wherever they are kept: those of pictures with their
 //! contents, of objects with their regions, of captions by text.
 
-use lamina_types::{DatasetId, EntityType, Space, SpaceKey};
+use lamina_types::{DatasetId, EntityType, MediaId, ObjectId, Space, SpaceKey};
 use sqlx::{PgExecutor, PgPool, Row};
 
 use crate::spaces::DatasetSpace;
@@ -58,6 +58,48 @@ pub async fn load_complete(
         });
     }
     Ok(found.bytes)
+}
+
+/// The vector of one picture of a dataset, if this package made one of it.
+///
+/// # Errors
+/// The database.
+pub async fn of_picture(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    picture: MediaId,
+    key: &SpaceKey,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "select v.vector from media m join outputs v on v.content_id = m.content_id \
+               and v.package = $3 and v.parameters = $4 where m.dataset_id = $1 and m.id = $2 and v.vector is not null";
+    Ok(sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(picture.as_uuid())
+        .bind(&key.package)
+        .bind(&key.parameters)
+        .fetch_optional(ex)
+        .await?)
+}
+
+/// The vector of one object of a dataset, if this package made one of its crop.
+///
+/// # Errors
+/// The database.
+pub async fn of_object(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    object: ObjectId,
+    key: &SpaceKey,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "select v.vector from objects o join region_outputs v on v.region_id = o.region_id \
+               and v.package = $3 and v.parameters = $4 where o.dataset_id = $1 and o.id = $2 and v.vector is not null";
+    Ok(sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(object.as_uuid())
+        .bind(&key.package)
+        .bind(&key.parameters)
+        .fetch_optional(ex)
+        .await?)
 }
 
 async fn read(

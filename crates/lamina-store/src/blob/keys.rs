@@ -8,6 +8,7 @@ use crate::BlobError;
 
 const CONTENT: &str = "content/";
 const THUMBNAIL: &str = "thumb/";
+const CROP: &str = "crop/";
 /// Folder of index generations.
 pub(super) const GENERATION: &str = "generation/";
 
@@ -22,6 +23,17 @@ pub(super) fn thumbnail(owner: UserId, hash: ContentHash) -> String {
     format!("{THUMBNAIL}{owner}/{}/{hash}.webp", &hash[..2])
 }
 
+/// Folder of the crops of a content.
+pub(super) fn crops(owner: UserId, hash: ContentHash) -> String {
+    let hash = hash.to_hex();
+    format!("{CROP}{owner}/{}/{hash}", &hash[..2])
+}
+
+/// The crop of a region of a content.
+pub(super) fn crop(owner: UserId, hash: ContentHash, region: i64) -> String {
+    format!("{}/{region}.webp", crops(owner, hash))
+}
+
 pub(super) fn generation(
     dataset: DatasetId,
     entity: EntityType,
@@ -31,11 +43,16 @@ pub(super) fn generation(
     format!("{GENERATION}{dataset}/{entity}-{space}-{number}.lamina")
 }
 
-/// Owner and hash behind a key of [`content`] or [`thumbnail`].
+/// Owner and hash behind a key of [`content`], [`thumbnail`] or [`crop`].
 pub(super) fn parse_content(key: &str) -> Option<(UserId, ContentHash)> {
     let rest = key
         .strip_prefix(CONTENT)
-        .or_else(|| key.strip_prefix(THUMBNAIL)?.strip_suffix(".webp"))?;
+        .or_else(|| key.strip_prefix(THUMBNAIL)?.strip_suffix(".webp"))
+        .or_else(|| {
+            key.strip_prefix(CROP)?
+                .rsplit_once('/')
+                .map(|(folder, _)| folder)
+        })?;
     let mut parts = rest.split('/');
     let (owner, _, hash) = (parts.next()?, parts.next()?, parts.next()?);
     let owner: Uuid = owner.parse().ok()?;
@@ -45,7 +62,7 @@ pub(super) fn parse_content(key: &str) -> Option<(UserId, ContentHash)> {
 /// Checks a key that comes from a row or a caller.
 pub(super) fn path(key: &str) -> Result<Path, BlobError> {
     let bad = || BlobError::BadKey(key.to_owned());
-    if ![CONTENT, THUMBNAIL, GENERATION]
+    if ![CONTENT, THUMBNAIL, CROP, GENERATION]
         .iter()
         .any(|folder| key.starts_with(folder))
     {
@@ -69,7 +86,11 @@ mod tests {
     #[test]
     fn keys_round_trip_and_nothing_else_is_one() {
         let (owner, hash) = (UserId::new(), ContentHash::from_bytes([0xab; 32]));
-        for key in [content(owner, hash), thumbnail(owner, hash)] {
+        for key in [
+            content(owner, hash),
+            thumbnail(owner, hash),
+            crop(owner, hash, 12),
+        ] {
             assert_eq!(parse_content(&key), Some((owner, hash)), "{key}");
             assert_eq!(path(&key).unwrap().as_ref(), key);
         }

@@ -172,6 +172,37 @@ impl BlobStore {
         self.has(&keys::thumbnail(owner, hash)).await
     }
 
+    /// Stores the WebP thumbnail of a region's crop; it can be made again at any time.
+    ///
+    /// # Errors
+    /// No space; the disk.
+    pub async fn put_crop(
+        &self,
+        owner: UserId,
+        hash: ContentHash,
+        region: i64,
+        webp: Bytes,
+    ) -> Result<(), StoreError> {
+        self.put(&keys::crop(owner, hash, region), webp).await
+    }
+
+    /// The thumbnail of a region's crop; `None` when it was not made yet.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn get_crop(
+        &self,
+        owner: UserId,
+        hash: ContentHash,
+        region: i64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        match self.get(&keys::crop(owner, hash, region)).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::Blob(BlobError::NotFound(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The key of a generation's file.
     pub fn generation_key(
         dataset: DatasetId,
@@ -219,13 +250,22 @@ impl BlobStore {
         }
     }
 
-    /// Deletes original and thumbnail of a content.
+    /// Deletes original, thumbnail and crops of a content.
     ///
     /// # Errors
     /// The disk.
     pub async fn delete_content(&self, owner: UserId, hash: ContentHash) -> Result<(), StoreError> {
         self.delete(&keys::content(owner, hash)).await?;
         self.delete(&keys::thumbnail(owner, hash)).await?;
+        let crops = keys::crops(owner, hash);
+        let mut files = self.store.list(Some(&keys::path(&crops)?));
+        while let Some(file) = files
+            .try_next()
+            .await
+            .map_err(|error| failed(&crops, error))?
+        {
+            self.delete(file.location.as_ref()).await?;
+        }
         Ok(())
     }
 
@@ -246,7 +286,7 @@ impl BlobStore {
             .boxed()
     }
 
-    /// Owner and hash behind the key of an original or a thumbnail.
+    /// Owner and hash behind the key of an original, a thumbnail or a crop.
     pub fn content_of_key(key: &str) -> Option<(UserId, ContentHash)> {
         keys::parse_content(key)
     }

@@ -1,21 +1,38 @@
 //! Copies, and what models say about them: rows made by insert-select, outputs by content, both datasets moving together.
 
+use std::collections::HashMap;
+
 use lamina_store::annotations::{self, AnnotationSource, Label};
 use lamina_store::captions::{self, NewCaption};
 use lamina_store::copies::{self, LeftOut};
 use lamina_store::enrichment::{self, AppliedModel, ItemFailure, StepWork};
+use lamina_store::tags::{self, Tagged};
 use lamina_store::users::User;
 use lamina_store::{
     datasets, generations, media, objects, outputs, regions, said, spaces, text_vectors,
 };
 use lamina_types::{
-    BoundingBox, DatasetId, DatasetStatus, EnrichmentStatus, EnrichmentType, EntityType,
+    BoundingBox, DatasetId, DatasetStatus, EnrichmentStatus, EnrichmentType, EntityType, MediaId,
     RejectReason, Rejection, Space, SpaceKey, TagId,
 };
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::{DIMENSION, blobs, count, key, ready, user, vector};
+
+/// The captions of pictures, as a page shows them.
+async fn captions_of(
+    pool: &PgPool,
+    dataset: DatasetId,
+    ids: &[MediaId],
+) -> HashMap<MediaId, String> {
+    let asked: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let found = annotations::captions_of(pool, dataset, EntityType::Images, &asked);
+    let found = found.await.unwrap().into_iter();
+    found
+        .map(|(id, text)| (MediaId::from_uuid(id), text))
+        .collect()
+}
 
 fn detector() -> SpaceKey {
     SpaceKey {
@@ -123,10 +140,11 @@ async fn with_notes(pool: &PgPool, owner: &User, source: DatasetId) {
         .await
         .unwrap();
     let tag = TagId::new();
-    annotations::create_tag(pool, source, tag, "keep", owner.id)
+    let conn = &mut *pool.acquire().await.unwrap();
+    tags::create(conn, source, tag, "keep", owner.id)
         .await
         .unwrap();
-    annotations::assign_tag(pool, source, tag, &ids[..1])
+    tags::assign(conn, source, tag, &Tagged::Ids(ids[..1].to_vec()))
         .await
         .unwrap();
 }
@@ -177,14 +195,14 @@ async fn a_copy_has_fresh_ids_the_same_numbers_and_everything_that_was_noted(poo
     );
     let labels = annotations::labels_of(&pool, copy, &new).await.unwrap();
     assert_eq!(labels.len(), 2);
-    let said = annotations::captions_of(&pool, copy, &new).await.unwrap();
+    let said = captions_of(&pool, copy, &new).await;
     assert_eq!(said[&new[0]], "a van of mine");
     assert_eq!(said[&new[1]], "a van");
-    let tags = annotations::tags_of(&pool, copy, &new).await.unwrap();
-    assert_eq!(tags[&new[0]][0].name, "keep");
+    let shown = tags::of_media(&pool, copy, &new).await.unwrap();
+    assert_eq!(shown[&new[0]][0].name, "keep");
     assert_ne!(
-        tags[&new[0]][0].id,
-        annotations::tags_of(&pool, source, &old).await.unwrap()[&old[0]][0].id
+        shown[&new[0]][0].id,
+        tags::of_media(&pool, source, &old).await.unwrap()[&old[0]][0].id
     );
     let row = generations::latest(&pool, copy, EntityType::Images, Space::Index)
         .await
@@ -213,7 +231,7 @@ async fn what_is_made_anew_is_left_out_and_a_users_word_is_kept(pool: PgPool) {
     let types = [EnrichmentType::CaptionImages, EnrichmentType::ImageTagging];
     let copy = begun(&pool, source, &types).await;
     let ids = media::all_ids(&pool, copy).await.unwrap();
-    let said = annotations::captions_of(&pool, copy, &ids).await.unwrap();
+    let said = captions_of(&pool, copy, &ids).await;
     assert_eq!(said.len(), 1);
     assert_eq!(said[&ids[0]], "a van of mine");
     let labels = annotations::labels_of(&pool, copy, &ids).await.unwrap();
@@ -405,7 +423,7 @@ async fn captions_and_labels_come_out_of_outputs_for_their_range_only(pool: PgPo
             .unwrap();
     }
     let ids = media::all_ids(&pool, copy).await.unwrap();
-    let found = annotations::captions_of(&pool, copy, &ids).await.unwrap();
+    let found = captions_of(&pool, copy, &ids).await;
     assert_eq!(
         found.len(),
         2,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lamina_store::{DatabaseOptions, ErrorClass, StoreError, annotations, connect, datasets};
+use lamina_store::{DatabaseOptions, ErrorClass, StoreError, connect, datasets, tags};
 use lamina_types::{DatasetStatus, TagId};
 use sqlx::{ConnectOptions, PgPool};
 
@@ -60,10 +60,11 @@ async fn refused_statements_have_the_right_class(pool: PgPool) {
 async fn taken_names_are_conflicts_with_the_constraints_name(pool: PgPool) {
     let owner = user(&pool, "o").await;
     let id = dataset(&pool, &owner, DatasetStatus::Ready).await;
-    annotations::create_tag(&pool, id, TagId::new(), "good", owner.id)
+    let conn = &mut *pool.acquire().await.unwrap();
+    tags::create(conn, id, TagId::new(), "good", owner.id)
         .await
         .unwrap();
-    let error = annotations::create_tag(&pool, id, TagId::new(), "good", owner.id)
+    let error = tags::create(conn, id, TagId::new(), "good", owner.id)
         .await
         .unwrap_err();
     assert_eq!(

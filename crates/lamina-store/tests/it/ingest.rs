@@ -12,7 +12,7 @@ use lamina_store::{
     vectors,
 };
 use lamina_types::{
-    AnchorId, DatasetStatus, EntityType, MediaId, RejectReason, Rejection, Space, SpaceKey, TagId,
+    AnchorId, DatasetStatus, EntityType, MediaId, RejectReason, Rejection, Space, SpaceKey,
 };
 use sqlx::PgPool;
 
@@ -289,18 +289,15 @@ async fn measures_come_in_ordinal_order_and_never_as_nan(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let owner = user(&pool, "o").await;
     let id = ready(&pool, &blobs(&folder), &owner, 3).await;
-    let loaded = measures::of_dataset(&pool, id).await.unwrap();
-    assert_eq!(
-        loaded.iter().map(|row| row.ordinal).collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
-    assert_eq!(loaded[2].measures, crate::support::measured(2));
+    let loaded = measures::confidences_of_media(&pool, id).await.unwrap();
+    let expected = [0, 1, 2].map(|ordinal| (ordinal, [0.25, 0.0, 0.0]));
+    assert_eq!(loaded, expected);
     let content_id = media::by_ordinals(&pool, id, &[0]).await.unwrap()[0].content_id;
     let by_content = measures::of_contents(&pool, &[content_id, -1])
         .await
         .unwrap();
     assert_eq!(by_content.len(), 1);
-    assert_eq!(by_content[&content_id], loaded[0].measures);
+    assert_eq!(by_content[&content_id], crate::support::measured(0));
     let bad = measures::ContentMeasures {
         sharpness: f32::NAN,
         ..crate::support::measured(0)
@@ -318,12 +315,8 @@ async fn measures_come_in_ordinal_order_and_never_as_nan(pool: PgPool) {
         ..crate::support::measured(0)
     };
     measures::put(&pool, &[(content_id, newer)]).await.unwrap();
-    assert_eq!(
-        measures::of_dataset(&pool, id).await.unwrap()[0]
-            .measures
-            .version,
-        2
-    );
+    let replaced = measures::of_contents(&pool, &[content_id]).await.unwrap();
+    assert_eq!(replaced[&content_id].version, 2);
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -460,29 +453,7 @@ async fn annotations_of_a_page_and_of_a_snapshot(pool: PgPool) {
     let column = annotations::label_column(&pool, id).await.unwrap();
     assert_eq!(
         column,
-        [
-            (0, "cat".to_owned()),
-            (2, "cat".to_owned()),
-            (0, "dog".to_owned())
-        ]
-    );
-    let tag = TagId::new();
-    annotations::create_tag(&pool, id, tag, "keep", owner.id)
-        .await
-        .unwrap();
-    assert_eq!(
-        annotations::assign_tag(&pool, id, tag, &[ids[1], MediaId::new()])
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        annotations::tag_column(&pool, id).await.unwrap(),
-        [(1, tag)]
-    );
-    assert_eq!(
-        annotations::tags_of(&pool, id, &ids).await.unwrap()[&ids[1]][0].name,
-        "keep"
+        [("cat".to_owned(), vec![0, 2]), ("dog".to_owned(), vec![0])]
     );
     for (source, text) in [("Model", "a blur"), ("User", "a dog")] {
         sqlx::query("insert into captions values ($1, 'IMAGES', $2, $3, $4)")
@@ -494,8 +465,13 @@ async fn annotations_of_a_page_and_of_a_snapshot(pool: PgPool) {
             .await
             .unwrap();
     }
-    let captions = annotations::captions_of(&pool, id, &ids).await.unwrap();
-    assert_eq!((captions.len(), captions[&ids[0]].as_str()), (1, "a dog"));
+    let asked: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let captions = annotations::captions_of(&pool, id, EntityType::Images, &asked)
+        .await
+        .unwrap();
+    assert_eq!((captions.len(), captions[&asked[0]].as_str()), (1, "a dog"));
+    let none = annotations::captions_of(&pool, id, EntityType::Objects, &asked);
+    assert!(none.await.unwrap().is_empty());
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]

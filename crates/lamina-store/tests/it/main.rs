@@ -26,6 +26,8 @@ mod secrets;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tags;
+#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod vectors;
