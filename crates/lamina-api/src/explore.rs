@@ -59,10 +59,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::Preview;
+    use crate::{MediaInfo, Preview};
 
     fn page() -> ExploreAnswer {
-        let preview = Preview {
+        let media = MediaInfo {
             kind: "IMAGE".to_owned(),
             media_id: Uuid::nil(),
             media_uri: "https://lamina.example/media/a".to_owned(),
@@ -73,12 +73,16 @@ mod tests {
             file_name: "00046.jpg".to_owned(),
             original_uri: "trucks/00046.jpg".to_owned(),
             bounding_box: None,
+            confidence: None,
             video_uri: String::new(),
             frame_timestamp: None,
             labels: None,
             user_tags: None,
             width: 786,
             height: 492,
+        };
+        let preview = Preview {
+            media,
             relevance_score: Some(0.13),
             relevance_score_type: Some(crate::COSINE_DISTANCE.to_owned()),
         };
@@ -118,7 +122,7 @@ mod tests {
                 r#""user_tags":null,"previews":[{{"type":"IMAGE","media_id":"{0}","#,
                 r#""media_uri":"https://lamina.example/media/a","media_thumb_uri":"https://lamina.example/media/b","#,
                 r#""image_id":"{0}","image_uri":"https://lamina.example/media/a","caption":null,"file_name":"00046.jpg","#,
-                r#""original_uri":"trucks/00046.jpg","bounding_box":null,"video_uri":"","frame_timestamp":null,"#,
+                r#""original_uri":"trucks/00046.jpg","bounding_box":null,"confidence":null,"video_uri":"","frame_timestamp":null,"#,
                 r#""labels":null,"user_tags":null,"width":786,"height":492,"relevance_score":0.13,"#,
                 r#""relevance_score_type":"cosine_distance"}}]}}],"metadata":{{"used_duckdb":true}},"total_pages":1,"#,
                 r#""current_page":0}}"#

@@ -5,50 +5,37 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{BoxInfo, TagInfo};
+use crate::{BoxInfo, MediaInfo};
 
 /// Answer of `GET /image/{id}`: a preview without scores, and what is known of the item beyond it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ImageInfo {
-    /// `IMAGE` or `OBJECT`.
-    #[serde(rename = "type")]
-    pub kind: String,
     /// The dataset it belongs to.
     pub dataset_id: Uuid,
-    /// The media item, or the object.
-    pub media_id: Uuid,
-    /// The full picture; works without a header.
-    pub media_uri: String,
-    /// A WebP thumbnail; works without a header.
-    pub media_thumb_uri: String,
-    /// The picture: equal to `media_id` for pictures, the parent for objects.
-    pub image_id: Uuid,
-    /// The picture's address.
-    pub image_uri: String,
-    /// Its caption.
-    pub caption: Option<String>,
-    /// Base name.
-    pub file_name: String,
-    /// Path inside the source.
-    pub original_uri: String,
-    /// Where the object is; null for pictures.
-    pub bounding_box: Option<BoxInfo>,
-    /// Empty for stills.
-    pub video_uri: String,
-    /// Seconds; frames of videos only.
-    pub frame_timestamp: Option<f64>,
-    /// Labels; null when there are none.
-    pub labels: Option<Vec<String>>,
-    /// Tags; null when there are none.
-    pub user_tags: Option<Vec<TagInfo>>,
-    /// Pixels, of the turned picture.
-    pub width: u32,
-    /// Pixels, of the turned picture.
-    pub height: u32,
+    /// What is shown.
+    #[serde(flatten)]
+    pub media: MediaInfo,
     /// 0 = has very close neighbours, 1 = stands alone; null until indexed.
     pub uniqueness_score: Option<f32>,
     /// What is wrong with it; empty when nothing is.
     pub issues: Vec<ImageIssue>,
+    /// The objects on the picture; empty for objects.
+    pub objects: Vec<ObjectInfo>,
+}
+
+/// An object on a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ObjectInfo {
+    /// The object; `GET /image/{object_id}` knows more of it.
+    pub object_id: Uuid,
+    /// What it is.
+    pub label: String,
+    /// How sure the model was, 0 to 1; null when no model found it.
+    pub confidence: Option<f32>,
+    /// Where it is, as fractions of the picture.
+    pub bounding_box: BoxInfo,
+    /// `User`, `Visual Layer` or `Model`.
+    pub source: String,
 }
 
 /// One issue of a picture (contract 22.5).

@@ -19,6 +19,7 @@ mod image;
 mod ingestion;
 mod preview;
 mod process;
+mod tags;
 mod task;
 mod time;
 
@@ -36,10 +37,11 @@ pub use error::{Detail, ErrorBody, ErrorCode, FieldError, LocPart};
 pub use explore::{ExplorationMetadata, ExploreAnswer, ExploreMetadata, LabelCount};
 pub use features::{Feature, FeatureOptions, UserConfig};
 pub use health::{HealthAnswer, ReadyAnswer};
-pub use image::{ImageInfo, ImageIssue};
+pub use image::{ImageInfo, ImageIssue, ObjectInfo};
 pub use ingestion::{NewDataset, OpenedTransaction, UploadedArchive};
-pub use preview::{BoxInfo, Preview, TagInfo};
+pub use preview::{BoxInfo, MediaInfo, Preview, TagInfo};
 pub use process::{ProcessFailure, ProcessStarted};
+pub use tags::{DeletedTag, TagChange, TagDetails};
 pub use task::{TaskInfo, TaskList};
 pub use time::{Timestamp, WholeSeconds};
 

@@ -8,12 +8,24 @@ use uuid::Uuid;
 /// A member of a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Preview {
+    /// What is shown.
+    #[serde(flatten)]
+    pub media: MediaInfo,
+    /// Cosine distance to what was searched for, null when nothing was.
+    pub relevance_score: Option<f32>,
+    /// `cosine_distance`, null exactly when the score is.
+    pub relevance_score_type: Option<String>,
+}
+
+/// A picture or an object, as every answer shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct MediaInfo {
     /// `IMAGE` or `OBJECT`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The media item, or the object.
     pub media_id: Uuid,
-    /// The full picture; works without a header.
+    /// The full picture, or the object cut out of it; works without a header.
     pub media_uri: String,
     /// A WebP thumbnail; works without a header.
     pub media_thumb_uri: String,
@@ -29,6 +41,8 @@ pub struct Preview {
     pub original_uri: String,
     /// Where the object is, as fractions of the picture; null for pictures.
     pub bounding_box: Option<BoxInfo>,
+    /// How sure the model was of the object, 0 to 1; null for pictures and for objects that no model found.
+    pub confidence: Option<f32>,
     /// Empty for stills.
     pub video_uri: String,
     /// Seconds; frames of videos only.
@@ -37,14 +51,10 @@ pub struct Preview {
     pub labels: Option<Vec<String>>,
     /// Tags; null when there are none.
     pub user_tags: Option<Vec<TagInfo>>,
-    /// Pixels, of the turned picture.
+    /// Pixels, of the turned picture or of the object.
     pub width: u32,
-    /// Pixels, of the turned picture.
+    /// Pixels, of the turned picture or of the object.
     pub height: u32,
-    /// Cosine distance to what was searched for, null when nothing was.
-    pub relevance_score: Option<f32>,
-    /// `cosine_distance`, null exactly when the score is.
-    pub relevance_score_type: Option<String>,
 }
 
 /// A box as fractions of width and height, origin at the top left.

@@ -7,15 +7,16 @@ use lamina_index::{decode_vector, encode_vector};
 use lamina_inference::{Lane, PictureEncoder};
 use lamina_media::{DecodeLimits, InputSpec, THUMBNAIL_SIDE, decode, decode_at_least, model_input};
 use lamina_store::anchors::{self, Anchor};
-use lamina_store::media;
-use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
+use lamina_store::{boxes, media, vectors};
 use lamina_types::{
-    AnchorId, BoundingBox, DatasetId, EntityType, MediaId, RejectReason, Rejection, SpaceKey,
+    AnchorId, BoundingBox, DatasetId, EntityType, MediaId, ObjectId, RejectReason, Rejection,
 };
+use uuid::Uuid;
 
+use crate::ExploreError;
+use crate::context::Context;
 use crate::plan::{AnchorKind, AnchorQuery, Region};
-use crate::{DatasetSnapshot, ExploreError};
 
 /// How long an uploaded picture can be searched for. The contract asks for at least 24 hours.
 const ANCHOR_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -79,51 +80,69 @@ fn input_of(bytes: &[u8], region: Region, spec: &InputSpec) -> Result<Vec<f32>, 
     model_input(&picture, spec).map_err(|error| no_vector(error.to_string()))
 }
 
-/// The vector to search for, in the space of the dataset.
+/// The vector to search for, in the space of the dataset's items: of an upload, or of a picture or object of the dataset.
+/// A picture can be searched for among objects and an object among pictures, as long as one model made both.
 ///
 /// # Errors
-/// [`ExploreError::UnknownAnchor`] when the id names neither an upload for this dataset nor a media item of it.
-pub async fn resolve(
-    pool: &PgPool,
-    dataset: DatasetId,
-    space: &DatasetSpace,
-    snapshot: &DatasetSnapshot,
+/// [`ExploreError::UnknownAnchor`] when the id names neither an upload for this dataset nor an item of it.
+pub(crate) async fn resolve(
+    context: &Context<'_>,
     query: &AnchorQuery,
 ) -> Result<Vec<f32>, ExploreError> {
     if query.kind != Some(AnchorKind::Media)
-        && let Some(vector) = uploaded(pool, dataset, &space.key, query).await?
+        && let Some(vector) = uploaded(context, query).await?
     {
         return Ok(vector);
     }
-    if query.kind != Some(AnchorKind::Upload) {
-        let id = MediaId::from_uuid(query.id);
-        let ordinals = media::ordinals_of(pool, dataset, &[id]).await?;
-        // An item that came after this snapshot was made is not in it yet.
-        if let Some(ordinal) = ordinals
-            .get(&id)
-            .filter(|ordinal| (**ordinal as usize) < snapshot.len())
-        {
-            return Ok(snapshot.generation().vectors.unit_row(*ordinal as usize));
-        }
+    if query.kind != Some(AnchorKind::Upload)
+        && let Some(vector) = of_item(context, query.id).await?
+    {
+        return Ok(vector);
     }
     Err(ExploreError::UnknownAnchor(query.id))
 }
 
 async fn uploaded(
-    pool: &PgPool,
-    dataset: DatasetId,
-    key: &SpaceKey,
+    context: &Context<'_>,
     query: &AnchorQuery,
 ) -> Result<Option<Vec<f32>>, ExploreError> {
-    let anchor = anchors::find(pool, dataset, AnchorId::from_uuid(query.id)).await?;
+    let id = AnchorId::from_uuid(query.id);
+    let anchor = anchors::find(context.pool(), context.dataset_id(), id).await?;
     // A vector of another space cannot be compared: the dataset was indexed anew since the upload.
-    let Some(anchor) = anchor.filter(|anchor| anchor.key == *key) else {
-        return Ok(None);
+    let anchor = anchor.filter(|anchor| anchor.key == context.space.key);
+    anchor.map(|anchor| decoded(&anchor.vector)).transpose()
+}
+
+async fn of_item(context: &Context<'_>, id: Uuid) -> Result<Option<Vec<f32>>, ExploreError> {
+    let (pool, dataset) = (context.pool(), context.dataset_id());
+    let (object, picture) = (ObjectId::from_uuid(id), MediaId::from_uuid(id));
+    let ordinal = match context.entity_type() {
+        EntityType::Objects => boxes::ordinal_of(pool, dataset, object).await?,
+        EntityType::Images => {
+            let found = media::ordinals_of(pool, dataset, &[picture]).await?;
+            found.get(&picture).copied()
+        }
     };
-    let embedding = decode_vector(&anchor.vector).map_err(|source| {
+    // An item that came after this snapshot was made is not in it yet.
+    if let Some(place) = ordinal
+        .map(|ordinal| ordinal as usize)
+        .filter(|place| *place < context.snapshot.len())
+    {
+        return Ok(Some(context.snapshot.generation().vectors.unit_row(place)));
+    }
+    let key = &context.space.key;
+    let stored = match context.entity_type() {
+        EntityType::Objects => vectors::of_picture(pool, dataset, picture, key).await?,
+        EntityType::Images => vectors::of_object(pool, dataset, object, key).await?,
+    };
+    stored.map(|bytes| decoded(&bytes)).transpose()
+}
+
+fn decoded(vector: &[u8]) -> Result<Vec<f32>, ExploreError> {
+    let embedding = decode_vector(vector).map_err(|source| {
         ExploreError::Unavailable(format!(
             "the stored vector of the anchor is damaged: {source}"
         ))
     })?;
-    Ok(Some(embedding.into_vec()))
+    Ok(embedding.into_vec())
 }

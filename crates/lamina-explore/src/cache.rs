@@ -1,11 +1,12 @@
-//! Snapshots in memory: one load at a time per dataset, a byte budget, the least recently used goes first.
+//! Snapshots in memory: one load at a time per dataset and entity type, a byte budget, the least recently used goes first.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lamina_types::DatasetId;
 use tokio::sync::OnceCell;
 
 use crate::ExploreError;
@@ -19,65 +20,63 @@ pub trait Weighed {
     fn bytes_in_memory(&self) -> usize;
 }
 
-/// Values per dataset and revision.
+/// Values per key and revision.
 #[derive(Debug)]
-pub struct SnapshotCache<T> {
+pub struct SnapshotCache<K, T> {
     budget_bytes: usize,
-    entries: Mutex<Entries<T>>,
+    entries: Mutex<Entries<K, T>>,
 }
 
 #[derive(Debug)]
-struct Entries<T> {
+struct Entries<K, T> {
     clock: u64,
-    by_dataset: HashMap<DatasetId, Entry<T>>,
+    by_key: HashMap<K, Entry<T>>,
 }
 
 #[derive(Debug)]
 struct Entry<T> {
     revision: i64,
     cell: Arc<OnceCell<Arc<T>>>,
+    /// The value of the revision before, until this one is loaded.
+    previous: Option<Arc<T>>,
     last_used: u64,
     failed: Option<(Instant, String)>,
 }
 
-impl<T: Weighed> SnapshotCache<T> {
+impl<K: Copy + Eq + Hash + Debug, T: Weighed> SnapshotCache<K, T> {
     /// An empty cache that keeps at most about `budget_bytes`; the value asked for last always stays.
     pub fn new(budget_bytes: usize) -> Self {
         Self {
             budget_bytes,
             entries: Mutex::new(Entries {
                 clock: 0,
-                by_dataset: HashMap::new(),
+                by_key: HashMap::new(),
             }),
         }
     }
 
-    /// The value of `dataset` at `revision`, loaded by `load` when it is not there. Concurrent callers share one load.
+    /// The value of `key` at `revision`, loaded by `load` when it is not there, which is given the value of an earlier revision
+    /// if there is one. Concurrent callers share one load.
     ///
     /// # Errors
     /// What `load` says, or [`ExploreError::Unavailable`] within two seconds of a failed load.
-    pub async fn get<F, Fut>(
-        &self,
-        dataset: DatasetId,
-        revision: i64,
-        load: F,
-    ) -> Result<Arc<T>, ExploreError>
+    pub async fn get<F, Fut>(&self, key: K, revision: i64, load: F) -> Result<Arc<T>, ExploreError>
     where
-        F: FnOnce() -> Fut,
+        F: FnOnce(Option<Arc<T>>) -> Fut,
         Fut: Future<Output = Result<T, ExploreError>>,
     {
-        let cell = self.cell(dataset, revision)?;
+        let (cell, previous) = self.cell(key, revision)?;
         match cell
-            .get_or_try_init(|| async { load().await.map(Arc::new) })
+            .get_or_try_init(|| async { load(previous).await.map(Arc::new) })
             .await
         {
             Ok(value) => {
                 let value = Arc::clone(value);
-                self.evict(dataset);
+                self.settle(key);
                 Ok(value)
             }
             Err(error) => {
-                if let Some(entry) = self.lock().by_dataset.get_mut(&dataset) {
+                if let Some(entry) = self.lock().by_key.get_mut(&key) {
                     entry.failed = Some((Instant::now(), error.to_string()));
                 }
                 Err(error)
@@ -87,63 +86,74 @@ impl<T: Weighed> SnapshotCache<T> {
 
     /// Bytes held by loaded values.
     pub fn bytes_in_memory(&self) -> usize {
-        self.lock().by_dataset.values().map(Entry::bytes).sum()
+        self.lock().by_key.values().map(Entry::bytes).sum()
     }
 
+    /// The place of the value, and the value of the revision before.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a cell of a shared value, said once"
+    )]
     fn cell(
         &self,
-        dataset: DatasetId,
+        key: K,
         revision: i64,
-    ) -> Result<Arc<OnceCell<Arc<T>>>, ExploreError> {
+    ) -> Result<(Arc<OnceCell<Arc<T>>>, Option<Arc<T>>), ExploreError> {
         let mut entries = self.lock();
         entries.clock += 1;
         let now = entries.clock;
         let entry = entries
-            .by_dataset
-            .entry(dataset)
-            .or_insert_with(|| Entry::fresh(revision));
+            .by_key
+            .entry(key)
+            .or_insert_with(|| Entry::fresh(revision, None));
         // A reader that read its row before the last change must not throw the newer snapshot away.
         if entry.revision < revision {
-            *entry = Entry::fresh(revision);
+            let previous = entry.cell.get().cloned().or_else(|| entry.previous.take());
+            *entry = Entry::fresh(revision, previous);
         }
         entry.last_used = now;
         match &entry.failed {
             Some((at, reason)) if at.elapsed() < FAILURE_MEMORY => {
                 Err(ExploreError::Unavailable(reason.clone()))
             }
-            Some(_) | None => Ok(Arc::clone(&entry.cell)),
+            Some(_) | None => Ok((Arc::clone(&entry.cell), entry.previous.clone())),
         }
     }
 
-    fn evict(&self, keep: DatasetId) {
+    /// After a load: forgets what it replaces, and what there is no room for.
+    fn settle(&self, keep: K) {
         let mut entries = self.lock();
-        let mut held: usize = entries.by_dataset.values().map(Entry::bytes).sum();
+        if let Some(entry) = entries.by_key.get_mut(&keep) {
+            entry.previous = None;
+        }
+        let mut held: usize = entries.by_key.values().map(Entry::bytes).sum();
         while held > self.budget_bytes {
             let oldest = entries
-                .by_dataset
+                .by_key
                 .iter()
                 .filter(|(id, entry)| **id != keep && entry.cell.initialized())
                 .min_by_key(|(_, entry)| entry.last_used)
                 .map(|(id, _)| *id);
             let Some(oldest) = oldest else { break };
-            if let Some(entry) = entries.by_dataset.remove(&oldest) {
+            if let Some(entry) = entries.by_key.remove(&oldest) {
                 held -= entry.bytes();
-                tracing::debug!(dataset.id = %oldest, "dropped a dataset snapshot to stay within the memory budget");
+                tracing::debug!(snapshot.key = ?oldest, "dropped a dataset snapshot to stay within the memory budget");
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+    fn lock(&self) -> MutexGuard<'_, Entries<K, T>> {
         // The map stays consistent whatever panicked: each critical section is a plain update.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Weighed> Entry<T> {
-    fn fresh(revision: i64) -> Self {
+    fn fresh(revision: i64, previous: Option<Arc<T>>) -> Self {
         Self {
             revision,
             cell: Arc::new(OnceCell::new()),
+            previous,
             last_used: 0,
             failed: None,
         }
@@ -157,6 +167,8 @@ impl<T: Weighed> Entry<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use lamina_types::DatasetId;
 
     use super::*;
 
@@ -173,7 +185,7 @@ mod tests {
         let loads = AtomicUsize::new(0);
         let dataset = DatasetId::new();
         let read = || {
-            cache.get(dataset, 1, || async {
+            cache.get(dataset, 1, |_| async {
                 loads.fetch_add(1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
                 Ok(Block(10))
@@ -189,21 +201,24 @@ mod tests {
         let cache = SnapshotCache::new(25);
         let ids = [DatasetId::new(), DatasetId::new(), DatasetId::new()];
         for id in ids {
-            cache.get(id, 1, || async { Ok(Block(10)) }).await.unwrap();
+            cache.get(id, 1, |_| async { Ok(Block(10)) }).await.unwrap();
         }
         assert_eq!(cache.bytes_in_memory(), 20);
         let kept = cache
-            .get(ids[1], 1, || async { Ok(Block(999)) })
+            .get(ids[1], 1, |_| async { Ok(Block(999)) })
             .await
             .unwrap();
         assert_eq!(kept.0, 10, "was still there");
         let newer = cache
-            .get(ids[1], 2, || async { Ok(Block(5)) })
+            .get(ids[1], 2, |previous| async move {
+                assert_eq!(previous.map(|old| old.0), Some(10), "what it replaces");
+                Ok(Block(5))
+            })
             .await
             .unwrap();
         assert_eq!(newer.0, 5);
         let stale = cache
-            .get(ids[1], 1, || async { Ok(Block(7)) })
+            .get(ids[1], 1, |_| async { Ok(Block(7)) })
             .await
             .unwrap();
         assert_eq!(stale.0, 5, "an older revision never replaces a newer one");
@@ -211,12 +226,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_load_is_remembered_for_a_while() {
-        let cache = SnapshotCache::<Block>::new(25);
+        let cache = SnapshotCache::<DatasetId, Block>::new(25);
         let dataset = DatasetId::new();
         let loads = AtomicUsize::new(0);
         for _ in 0..2 {
             let answer = cache
-                .get(dataset, 1, || async {
+                .get(dataset, 1, |_| async {
                     loads.fetch_add(1, Ordering::SeqCst);
                     Err(ExploreError::Unavailable("no disk".into()))
                 })

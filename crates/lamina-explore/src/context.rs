@@ -2,33 +2,83 @@
 
 use std::sync::Arc;
 
-use lamina_inference::DualEncoder;
+use lamina_store::datasets::Dataset;
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
-use lamina_types::DatasetId;
+use lamina_types::{DatasetId, EntityType};
 use roaring::RoaringBitmap;
 
 use crate::encoders::Encoders;
+use crate::facts::Facts;
 use crate::matching::Selection;
+use crate::opening::Library;
+use crate::searchable::Searchable;
+use crate::tag_column::TagColumn;
 use crate::texts::TextVectors;
 use crate::threshold_sense::ThresholdSense;
 use crate::{DatasetSnapshot, ExploreError};
 
-/// One dataset, opened for one request.
+/// The items of a dataset, opened for one request.
 pub(crate) struct Context<'a> {
-    pub(crate) pool: &'a PgPool,
-    pub(crate) dataset: DatasetId,
+    pub(crate) library: &'a Library,
+    pub(crate) dataset: &'a Dataset,
+    /// What clusters and anchors are compared in.
     pub(crate) space: &'a DatasetSpace,
     pub(crate) snapshot: &'a Arc<DatasetSnapshot>,
-    pub(crate) encoders: &'a Encoders,
     pub(crate) texts: &'a TextVectors,
-    pub(crate) sense: ThresholdSense,
 }
 
-impl Context<'_> {
-    /// The encoder that made the dataset's vectors, loaded if it is not.
-    pub(crate) async fn encoder(&self) -> Result<DualEncoder, ExploreError> {
-        self.encoders.of(&self.space.key).await
+impl<'a> Context<'a> {
+    pub(crate) const fn pool(&self) -> &'a PgPool {
+        &self.library.pool
+    }
+
+    /// The models at hand.
+    pub(crate) const fn encoders(&self) -> &'a Encoders {
+        &self.library.encoders
+    }
+
+    /// What a caller's threshold means.
+    pub(crate) const fn sense(&self) -> ThresholdSense {
+        self.library.options.threshold_sense
+    }
+
+    pub(crate) const fn dataset_id(&self) -> DatasetId {
+        self.dataset.id
+    }
+
+    /// Pictures or objects.
+    pub(crate) const fn entity_type(&self) -> EntityType {
+        self.space.entity_type
+    }
+
+    /// The tags as they are now, of pictures.
+    pub(crate) async fn tags(&self) -> Result<Arc<TagColumn>, ExploreError> {
+        let tags = &self.snapshot.tags;
+        tags.at(self.pool(), self.dataset.id, self.dataset.tags_revision)
+            .await
+    }
+
+    /// Names, sizes and dates of the files.
+    pub(crate) async fn facts(&self) -> Result<Arc<Facts>, ExploreError> {
+        let load = || async {
+            let columns = self.snapshot.columns();
+            let facts = Facts::load(self.pool(), self.dataset.id, self.entity_type(), columns);
+            facts.await.map(Arc::new)
+        };
+        self.snapshot.facts().get_or_try_init(load).await.cloned()
+    }
+
+    /// The vectors of a space that is only searched.
+    pub(crate) async fn side(&self, space: &DatasetSpace) -> Result<Arc<Searchable>, ExploreError> {
+        let load = || async {
+            let settings = self.snapshot.generation().settings;
+            self.library.side(self.dataset_id(), space, settings).await
+        };
+        match self.snapshot.side(space.space) {
+            Some(place) => place.get_or_try_init(load).await.cloned(),
+            None => load().await,
+        }
     }
 
     /// Looks at the items on a thread that may take its time.

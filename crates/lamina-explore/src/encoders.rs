@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use lamina_index::IndexSettings;
 use lamina_inference::{
-    DistanceBands, DualEncoder, InferenceError, ModelManifest, Models, PictureEncoder,
+    Calibration, DistanceBands, DualEncoder, Family, InferenceError, Lane, ModelManifest, Models,
+    PictureEncoder, TextRole,
 };
 use lamina_store::bindings::{Binding, Bindings};
 use lamina_store::sqlx::PgExecutor;
-use lamina_types::SpaceKey;
+use lamina_types::{Embedding, SpaceKey};
 
 use crate::ExploreError;
 
@@ -79,6 +80,35 @@ impl Encoders {
     /// Whether texts can be compared with the vectors of this space. Loads nothing.
     pub fn reads_text(&self, key: &SpaceKey) -> bool {
         self.manifest(key).is_some_and(|found| found.text.is_some())
+    }
+
+    /// From raw to shown distances of texts in this space, if its package is there; none where they are the same.
+    pub(crate) fn calibration(&self, key: &SpaceKey) -> Option<Calibration> {
+        self.manifest(key)?.calibration.clone()
+    }
+
+    /// The vector of a text that is searched for, by the sentence encoder or the dual encoder of the space.
+    ///
+    /// # Errors
+    /// [`ExploreError::MissingPackage`]; a space without texts; the model.
+    pub(crate) async fn embed_text(
+        &self,
+        key: &SpaceKey,
+        text: &str,
+    ) -> Result<Embedding, ExploreError> {
+        let (lane, texts) = (Lane::Interactive, vec![text.to_owned()]);
+        let family = self.manifest(key).map(|manifest| manifest.family);
+        let answers = if family == Some(Family::TextEncoder) {
+            let encoder = self.models.text_encoder(&key.package).await;
+            let encoder = encoder.map_err(trouble)?;
+            encoder.embed(lane, TextRole::Query, texts).await?
+        } else {
+            self.of(key).await?.embed_texts(lane, texts).await?
+        };
+        answers.into_iter().next().ok_or_else(|| {
+            let message = "the model gave no vector for the text";
+            ExploreError::Unavailable(message.to_owned())
+        })
     }
 }
 

@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lamina_index::StopFlag;
-use lamina_inference::DistanceBands;
-use lamina_store::datasets::{Dataset, DatasetAccess};
-use lamina_store::spaces::DatasetSpace;
+use lamina_store::datasets::DatasetAccess;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, annotations, captions, media, spaces};
+use lamina_store::{BlobStore, annotations, boxes, captions, media, spaces};
 use lamina_types::{
-    AnchorId, ClusterId, EntityType, INDEX_SLOT, MediaId, SimilarityThreshold, Space, SpaceKey,
+    AnchorId, ClusterId, EntityType, INDEX_SLOT, MediaId, ObjectId, SimilarityThreshold, Space,
 };
+use roaring::RoaringBitmap;
+use uuid::Uuid;
 
 use crate::anchors;
+use crate::assembly::Assembly;
 use crate::cache::SnapshotCache;
-use crate::columns::Columns;
 use crate::context::Context;
-use crate::encoders::{Encoders, index_settings};
+use crate::encoders::Encoders;
 use crate::filters::{Filter, Similarity};
-use crate::generations::Shelf;
 use crate::grouping::Grouping;
 use crate::hydrate;
 use crate::matching::{Node, evaluate};
-use crate::members::{Member, RankedCluster};
-use crate::plan::{ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
+use crate::members::Member;
+use crate::opening::{Library, Opened};
+use crate::plan::{ExplorePlan, PAGE_SIZE, Region};
 use crate::texts::TextVectors;
 use crate::threshold_sense::ThresholdSense;
-use crate::view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, MediaView};
+use crate::view::{Abilities, ExploreMetadata, ExplorePage, MediaView};
 use crate::{DatasetSnapshot, ExploreError};
 
 /// What an operator decides about reading.
@@ -47,19 +47,8 @@ pub struct Explorer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pool: PgPool,
-    blobs: BlobStore,
-    encoders: Encoders,
-    options: ExplorerOptions,
-    snapshots: SnapshotCache<DatasetSnapshot>,
+    library: Library,
     texts: TextVectors,
-    stop: StopFlag,
-}
-
-/// A dataset opened for one request.
-struct Opened {
-    space: DatasetSpace,
-    snapshot: Arc<DatasetSnapshot>,
 }
 
 impl Explorer {
@@ -70,31 +59,33 @@ impl Explorer {
         encoders: Encoders,
         options: ExplorerOptions,
     ) -> Self {
-        let snapshots = SnapshotCache::new(options.snapshot_bytes);
-        Self(Arc::new(Inner {
+        let library = Library {
             pool,
             blobs,
             encoders,
             options,
-            snapshots,
-            texts: TextVectors::default(),
+            snapshots: SnapshotCache::new(options.snapshot_bytes),
             stop: StopFlag::new(),
+        };
+        Self(Arc::new(Inner {
+            library,
+            texts: TextVectors::default(),
         }))
     }
 
     /// Stops building graphs in the background.
     pub fn stop(&self) {
-        self.0.stop.stop();
+        self.0.library.stop.stop();
     }
 
     /// Bytes held by loaded datasets.
     pub fn bytes_in_memory(&self) -> usize {
-        self.0.snapshots.bytes_in_memory()
+        self.0.library.snapshots.bytes_in_memory()
     }
 
     /// The models at hand.
     pub fn encoders(&self) -> &Encoders {
-        &self.0.encoders
+        &self.0.library.encoders
     }
 
     /// One page of clusters.
@@ -106,7 +97,7 @@ impl Explorer {
         access: &DatasetAccess,
         plan: &ExplorePlan,
     ) -> Result<ExplorePage, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
+        let Some(opened) = self.open(access, plan.entity_type).await? else {
             return Ok(ExplorePage::default());
         };
         let first = plan.page_number as usize * PAGE_SIZE;
@@ -117,10 +108,9 @@ impl Explorer {
             Ok::<_, ExploreError>(grouping.page(&matched, &snapshot, first))
         })
         .await??;
-        let snapshot = &opened.snapshot;
-        let clusters = self.cluster_views(access, plan, snapshot, page).await?;
+        let assembly = self.assembly(access, plan, &opened.snapshot);
         Ok(ExplorePage {
-            clusters,
+            clusters: assembly.clusters(page).await?,
             total_pages: u32::try_from(total.div_ceil(PAGE_SIZE)).unwrap_or(u32::MAX),
         })
     }
@@ -135,55 +125,111 @@ impl Explorer {
         id: ClusterId,
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), plan.entity_type).await? else {
+        let Some(opened) = self.open(access, plan.entity_type).await? else {
             return Ok(None);
         };
-        let snapshot = &opened.snapshot;
-        let found = find_cluster(access, plan, snapshot, id);
-        let Some((grouping, first_ordinal)) = found else {
+        let Some(members) = self.cluster_members(access, id, plan, &opened).await? else {
             return Ok(None);
         };
-        let nodes = self.resolve(access, plan, &opened).await?;
-        let shared = Arc::clone(snapshot);
-        let members = tokio::task::spawn_blocking(move || {
-            let matched = evaluate(nodes, &shared)?;
-            Ok::<_, ExploreError>(grouping.members(&matched, &shared, first_ordinal))
-        })
-        .await??;
         let first = plan.page_number as usize * PAGE_SIZE;
         let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
+        let pool = &self.0.library.pool;
         Ok(Some(
-            hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &page).await?,
+            hydrate::views(pool, access.id(), &opened.snapshot, &page).await?,
         ))
     }
 
-    /// One picture of the dataset.
+    /// The ordinals of all pictures that match a plan, ascending; of one cluster of the answer if it is named; of objects, those they are
+    /// on. `None` when the dataset has no such cluster.
+    ///
+    /// # Errors
+    /// As [`Self::explore`].
+    pub async fn pictures(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<u32>>, ExploreError> {
+        let Some(opened) = self.open(access, plan.entity_type).await? else {
+            return Ok(cluster.is_none().then(Vec::new));
+        };
+        let snapshot = Arc::clone(&opened.snapshot);
+        let items: RoaringBitmap = match cluster {
+            Some(id) => match self.cluster_members(access, id, plan, &opened).await? {
+                Some(members) => members.iter().map(|member| member.ordinal).collect(),
+                None => return Ok(None),
+            },
+            None => {
+                let nodes = self.resolve(access, plan, &opened).await?;
+                let snapshot = Arc::clone(&snapshot);
+                tokio::task::spawn_blocking(move || {
+                    evaluate(nodes, &snapshot).map(|matched| matched.ordinals(&snapshot))
+                })
+                .await??
+            }
+        };
+        Ok(Some(snapshot.pictures_of(items).iter().collect()))
+    }
+
+    async fn cluster_members(
+        &self,
+        access: &DatasetAccess,
+        id: ClusterId,
+        plan: &ExplorePlan,
+        opened: &Opened,
+    ) -> Result<Option<Vec<Member>>, ExploreError> {
+        let (explorer, access_, plan_) = (self.clone(), access.clone(), plan.clone());
+        let snapshot = Arc::clone(&opened.snapshot);
+        let found = tokio::task::spawn_blocking(move || {
+            let assembly = explorer.assembly(&access_, &plan_, &snapshot);
+            assembly.find_cluster(id)
+        })
+        .await?;
+        let Some((grouping, first_ordinal)) = found else {
+            return Ok(None);
+        };
+        let nodes = self.resolve(access, plan, opened).await?;
+        let snapshot = Arc::clone(&opened.snapshot);
+        let members = tokio::task::spawn_blocking(move || {
+            let matched = evaluate(nodes, &snapshot)?;
+            Ok::<_, ExploreError>(grouping.members(&matched, &snapshot, first_ordinal))
+        })
+        .await??;
+        Ok(Some(members))
+    }
+
+    /// One picture or object of the dataset.
     ///
     /// # Errors
     /// The database, the index.
-    pub async fn media(
+    pub async fn item(
         &self,
         access: &DatasetAccess,
-        id: MediaId,
+        entity_type: EntityType,
+        id: Uuid,
     ) -> Result<Option<MediaView>, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), EntityType::Images).await? else {
+        let Some(opened) = self.open(access, entity_type).await? else {
             return Ok(None);
         };
-        let ordinals = media::ordinals_of(&self.0.pool, access.id(), &[id]).await?;
-        let Some(&ordinal) = ordinals.get(&id) else {
+        let (pool, dataset) = (&self.0.library.pool, access.id());
+        let ordinal = match entity_type {
+            EntityType::Images => {
+                let id = MediaId::from_uuid(id);
+                let found = media::ordinals_of(pool, dataset, &[id]).await?;
+                found.get(&id).copied()
+            }
+            EntityType::Objects => {
+                boxes::ordinal_of(pool, dataset, ObjectId::from_uuid(id)).await?
+            }
+        };
+        let Some(ordinal) = ordinal else {
             return Ok(None);
         };
         let member = [Member {
             ordinal,
             distance: None,
         }];
-        let views = hydrate::views(
-            &self.0.pool,
-            access.id(),
-            opened.snapshot.generation(),
-            &member,
-        )
-        .await?;
+        let views = hydrate::views(pool, dataset, &opened.snapshot, &member).await?;
         Ok(views.into_iter().next())
     }
 
@@ -197,7 +243,7 @@ impl Explorer {
         threshold: SimilarityThreshold,
         entity_type: EntityType,
     ) -> Result<ExploreMetadata, ExploreError> {
-        let Some(opened) = self.open(access.dataset(), entity_type).await? else {
+        let Some(opened) = self.open(access, entity_type).await? else {
             return Ok(ExploreMetadata::default());
         };
         let snapshot = opened.snapshot;
@@ -209,7 +255,7 @@ impl Explorer {
         .await?)
     }
 
-    /// Keeps an uploaded picture, or a region of it, to be searched for.
+    /// Keeps an uploaded picture, or a region of it, to be searched for among these entities.
     ///
     /// # Errors
     /// Bytes that are no usable picture, a region outside of it, an overloaded model, a package that is not installed.
@@ -220,22 +266,15 @@ impl Explorer {
         entity_type: EntityType,
         region: Region,
     ) -> Result<AnchorId, ExploreError> {
-        let space =
-            spaces::find(&self.0.pool, access.id(), EntityType::Images, Space::Index).await?;
-        let encoders = &self.0.encoders;
+        let library = &self.0.library;
+        let space = spaces::find(&library.pool, access.id(), entity_type, Space::Index).await?;
+        let (pool, encoders) = (&library.pool, &library.encoders);
         let key = match space {
             Some(space) => space.key,
-            None => encoders.bound(&self.0.pool, INDEX_SLOT).await?.key(),
+            None => encoders.bound(pool, INDEX_SLOT).await?.key(),
         };
-        anchors::add(
-            &self.0.pool,
-            &encoders.pictures(&key).await?,
-            access.id(),
-            entity_type,
-            bytes,
-            region,
-        )
-        .await
+        let encoder = encoders.pictures(&key).await?;
+        anchors::add(pool, &encoder, access.id(), entity_type, bytes, region).await
     }
 
     /// What the dataset can be searched by. Loads nothing.
@@ -243,13 +282,37 @@ impl Explorer {
     /// # Errors
     /// The database.
     pub async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
-        let (pool, id, entities) = (&self.0.pool, access.id(), EntityType::Images);
+        let library = &self.0.library;
+        let (pool, id, entities) = (&library.pool, access.id(), EntityType::Images);
         let space = spaces::find(pool, id, entities, Space::Index).await?;
         Ok(Abilities {
             labels: annotations::labels_exist(pool, id).await?,
             captions: captions::exist(pool, id, entities).await?,
-            meaning: space.is_some_and(|space| self.0.encoders.reads_text(&space.key)),
+            meaning: space.is_some_and(|space| library.encoders.reads_text(&space.key)),
         })
+    }
+
+    async fn open(
+        &self,
+        access: &DatasetAccess,
+        entity_type: EntityType,
+    ) -> Result<Option<Opened>, ExploreError> {
+        self.0.library.open(access.dataset(), entity_type).await
+    }
+
+    fn assembly<'a>(
+        &'a self,
+        access: &'a DatasetAccess,
+        plan: &'a ExplorePlan,
+        snapshot: &'a DatasetSnapshot,
+    ) -> Assembly<'a> {
+        let pool = &self.0.library.pool;
+        Assembly {
+            pool,
+            access,
+            plan,
+            snapshot,
+        }
     }
 
     /// The plan's filters, the anchor first, after everything that needs waiting.
@@ -260,13 +323,11 @@ impl Explorer {
         opened: &Opened,
     ) -> Result<Vec<Node>, ExploreError> {
         let context = Context {
-            pool: &self.0.pool,
-            dataset: access.id(),
+            library: &self.0.library,
+            dataset: access.dataset(),
             space: &opened.space,
             snapshot: &opened.snapshot,
-            encoders: &self.0.encoders,
             texts: &self.0.texts,
-            sense: self.0.options.threshold_sense,
         };
         let anchor = plan.anchor.map(|anchor| Similarity {
             anchor,
@@ -278,147 +339,5 @@ impl Explorer {
             nodes.push(filter.resolve(&context).await?);
         }
         Ok(nodes)
-    }
-
-    /// The dataset's snapshot; `None` while it has nothing to show for these entities.
-    async fn open(
-        &self,
-        dataset: &Dataset,
-        entity_type: EntityType,
-    ) -> Result<Option<Opened>, ExploreError> {
-        if !dataset.status.is_browsable() {
-            return Ok(None);
-        }
-        let Some(space) = spaces::find(&self.0.pool, dataset.id, entity_type, Space::Index).await?
-        else {
-            return Ok(None);
-        };
-        // Objects get snapshots of their own when they get vectors of their own.
-        let load = || self.load(dataset, &space);
-        let snapshot = self
-            .0
-            .snapshots
-            .get(dataset.id, dataset.revision, load)
-            .await?;
-        Ok(Some(Opened { space, snapshot }))
-    }
-
-    /// Distances of a space. A dataset whose package is gone can still be looked at, with the distances of today's.
-    async fn bands(&self, key: &SpaceKey) -> Result<DistanceBands, ExploreError> {
-        let encoders = &self.0.encoders;
-        if let Some(bands) = encoders.bands(key) {
-            return Ok(bands);
-        }
-        let bound = encoders.bound(&self.0.pool, INDEX_SLOT).await?;
-        let bands = encoders.bands(&bound.key());
-        bands.ok_or_else(|| ExploreError::MissingPackage(key.package.clone()))
-    }
-
-    async fn load(
-        &self,
-        dataset: &Dataset,
-        space: &DatasetSpace,
-    ) -> Result<DatasetSnapshot, ExploreError> {
-        let inner = &self.0;
-        let bands = self.bands(&space.key).await?;
-        let settings = index_settings(&bands, inner.options.exact_limit);
-        let shelf = Shelf {
-            pool: &inner.pool,
-            blobs: &inner.blobs,
-            owner: dataset.owner_id,
-            settings,
-        };
-        let generation = shelf.take(dataset.id, space).await?;
-        let columns = Columns::load(&inner.pool, dataset.id, generation.vectors.len()).await?;
-        let snapshot = DatasetSnapshot::new(generation, columns);
-        if let Some(job) = snapshot.graph_job(settings, inner.stop.clone()) {
-            tokio::task::spawn_blocking(job);
-        }
-        Ok(snapshot)
-    }
-
-    async fn cluster_views(
-        &self,
-        access: &DatasetAccess,
-        plan: &ExplorePlan,
-        snapshot: &DatasetSnapshot,
-        page: Vec<RankedCluster>,
-    ) -> Result<Vec<ClusterView>, ExploreError> {
-        let shown: Vec<Member> = page
-            .iter()
-            .flat_map(|cluster| cluster.members.iter().take(PREVIEWS))
-            .copied()
-            .collect();
-        let mut views = hydrate::views(&self.0.pool, access.id(), snapshot.generation(), &shown)
-            .await?
-            .into_iter();
-        let mut clusters = Vec::with_capacity(page.len());
-        for cluster in page {
-            let previews: Vec<MediaView> = views
-                .by_ref()
-                .take(cluster.members.len().min(PREVIEWS))
-                .collect();
-            clusters.push(cluster_view(access, plan, snapshot, &cluster, previews));
-        }
-        Ok(clusters)
-    }
-}
-
-/// The grouping and lowest ordinal behind a cluster id.
-fn find_cluster(
-    access: &DatasetAccess,
-    plan: &ExplorePlan,
-    snapshot: &DatasetSnapshot,
-    id: ClusterId,
-) -> Option<(Grouping, u32)> {
-    let names = |grouping: Grouping, first| grouping.id(access.id(), plan.entity_type, first) == id;
-    if let grouping @ Grouping::Duplicates(_) = Grouping::of(plan) {
-        let groups = grouping.group_of(snapshot);
-        return (0..)
-            .zip(groups.iter())
-            .filter(|(ordinal, first)| ordinal == *first)
-            .find(|(first, _)| names(grouping, *first))
-            .map(|(first, _)| (grouping, first));
-    }
-    SimilarityThreshold::all().find_map(|level| {
-        let (clusters, grouping) = (snapshot.clusters(level), Grouping::Level(level));
-        (0..clusters.len())
-            .filter_map(|place| clusters.get(place))
-            .map(|(first, _)| first)
-            .find(|&first| names(grouping, first))
-            .map(|first| (grouping, first))
-    })
-}
-
-fn cluster_view(
-    access: &DatasetAccess,
-    plan: &ExplorePlan,
-    snapshot: &DatasetSnapshot,
-    cluster: &RankedCluster,
-    previews: Vec<MediaView>,
-) -> ClusterView {
-    let members = cluster.members.len() as u64;
-    let mut user_tags: Vec<_> = previews
-        .iter()
-        .flat_map(|view| view.user_tags.iter().cloned())
-        .collect();
-    user_tags.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
-    user_tags.dedup();
-    let is_images = plan.entity_type == EntityType::Images;
-    ClusterView {
-        cluster_id: Grouping::of(plan).id(access.id(), plan.entity_type, cluster.first_ordinal),
-        n_images: if is_images { members } else { 0 },
-        n_objects: if is_images { 0 } else { members },
-        n_frames: 0,
-        size_bytes: previews.iter().map(|view| view.size_bytes).sum(),
-        relevance_score: cluster.best(),
-        captions: previews
-            .iter()
-            .find_map(|view| view.caption.clone())
-            .into_iter()
-            .collect(),
-        labels: snapshot.label_counts(&cluster.members),
-        user_tags,
-        previews,
     }
 }

@@ -89,21 +89,31 @@ pub struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
-    /// The published generation of a space. A file that is damaged, missing or of another generation is reported once,
-    /// a rebuild job is queued, and the same data is derived in memory, so that answers stay right meanwhile.
+    /// The newest published generation of a space.
     ///
     /// # Errors
-    /// Nothing published yet; the vectors in Postgres; the database.
+    /// Nothing published yet; the database.
+    pub async fn newest(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+    ) -> Result<generations::Generation, ExploreError> {
+        let row = generations::latest(self.pool, dataset, space.entity_type, space.space).await?;
+        row.ok_or(ExploreError::NothingIndexed(space.entity_type))
+    }
+
+    /// A published generation. A file that is damaged, missing or of another generation is reported once, a rebuild job is
+    /// queued, and the same data is derived in memory, so that answers stay right meanwhile.
+    ///
+    /// # Errors
+    /// The vectors in Postgres; the database.
     pub async fn take(
         &self,
         dataset: DatasetId,
         space: &DatasetSpace,
+        row: &generations::Generation,
     ) -> Result<Generation, ExploreError> {
-        let row = generations::latest(self.pool, dataset, space.entity_type, space.space).await?;
-        let Some(row) = row else {
-            return Err(ExploreError::NothingIndexed(space.entity_type));
-        };
-        let expected = expectation(&row, space);
+        let expected = expectation(row, space);
         let reason = match self.blobs.get(&row.blob_key).await {
             Ok(bytes) => {
                 match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected))

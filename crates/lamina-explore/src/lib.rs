@@ -9,20 +9,28 @@
 //! round of queries. Everything before the last step works on ordinals.
 
 mod anchors;
+mod assembly;
 mod cache;
 mod columns;
 mod context;
+mod crops;
 mod encoders;
 mod error;
 mod explorer;
+mod facts;
 mod filters;
 pub mod generations;
 mod grouping;
+mod handed_out;
 mod hydrate;
 mod matching;
+mod meaning;
 mod members;
+mod opening;
 mod plan;
+mod searchable;
 mod snapshot;
+mod tag_column;
 mod texts;
 mod threshold_sense;
 mod view;
@@ -30,13 +38,15 @@ pub mod vql;
 mod words;
 
 pub use columns::Columns;
+pub use crops::{CuttingSize, cut, is_seen_on_thumbnail};
 pub use encoders::{Encoders, index_settings};
 pub use error::ExploreError;
 pub use explorer::{Explorer, ExplorerOptions};
 pub use filters::{
-    Duplicates, Filter, Issues, Labels, Leaf, ScoreKind, SetTest, Similarity, Tags, Text,
-    TextError, Uniqueness,
+    Date, Duplicates, FileName, Filter, Issues, Labels, Leaf, Media, ScoreKind, SetTest,
+    Similarity, Size, Tags, Text, TextError, Uniqueness,
 };
+pub use meaning::Among;
 pub use members::Member;
 pub use plan::{AnchorKind, AnchorQuery, ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
 pub use snapshot::DatasetSnapshot;

@@ -3,10 +3,13 @@
 //! Sets come first, because what they leave is all that a vector search has to look at; a search that is told what is
 //! allowed never comes back short.
 
+use std::sync::Arc;
+
 use lamina_index::Hit;
 use lamina_inference::Calibration;
 use roaring::RoaringBitmap;
 
+use crate::searchable::Searchable;
 use crate::{DatasetSnapshot, ExploreError};
 
 /// Room for rounding on the way from a shown distance to a raw one; what is too far is cut afterwards.
@@ -32,13 +35,22 @@ pub(crate) enum Selection {
     Near(Near),
 }
 
-/// A search around a vector.
+/// A search around vectors: an item counts by the nearest of them.
 #[derive(Debug)]
 pub(crate) struct Near {
+    /// Usually one; a text is compared with captions as well as with what is seen.
+    probes: Vec<Probe>,
+    /// Greatest distance, as shown.
+    max_distance: f32,
+}
+
+/// One vector to search around, and among which vectors.
+#[derive(Debug)]
+pub(crate) struct Probe {
     /// Unit vector.
     pub(crate) query: Vec<f32>,
-    /// Greatest distance, as shown.
-    pub(crate) max_distance: f32,
+    /// Among these; among the snapshot's own where there are none.
+    pub(crate) among: Option<Arc<Searchable>>,
     /// From raw to shown distances; none where they are the same.
     pub(crate) calibration: Option<Calibration>,
 }
@@ -55,26 +67,95 @@ pub(crate) enum Matched {
 }
 
 impl Near {
+    /// Around one vector, among the snapshot's own.
+    pub(crate) fn own(query: Vec<f32>, max_distance: f32) -> Self {
+        let probe = Probe {
+            query,
+            among: None,
+            calibration: None,
+        };
+        Self::any_of(vec![probe], max_distance)
+    }
+
+    /// Around whichever vector is nearest.
+    pub(crate) const fn any_of(probes: Vec<Probe>, max_distance: f32) -> Self {
+        Self {
+            probes,
+            max_distance,
+        }
+    }
+
     fn hits(
         &self,
         snapshot: &DatasetSnapshot,
         allowed: Option<&RoaringBitmap>,
     ) -> Result<Vec<Hit>, ExploreError> {
-        let Some(calibration) = &self.calibration else {
-            return snapshot.within(&self.query, self.max_distance, allowed);
-        };
         if self.max_distance < 0.0 {
             return Ok(Vec::new());
         }
-        let bound = calibration.undo(self.max_distance) + ROUNDING;
-        let mut hits = snapshot.within(&self.query, bound, allowed)?;
+        let mut found: Vec<Hit> = Vec::new();
+        for probe in &self.probes {
+            let hits = probe.hits(snapshot, self.max_distance, allowed)?;
+            if found.is_empty() {
+                found = hits;
+                continue;
+            }
+            found.extend(hits);
+            found.sort_unstable();
+            let mut seen = RoaringBitmap::new();
+            found.retain(|hit| seen.insert(hit.ordinal));
+        }
+        Ok(found)
+    }
+}
+
+impl Probe {
+    fn within(
+        &self,
+        snapshot: &DatasetSnapshot,
+        bound: f32,
+        allowed: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Hit>, ExploreError> {
+        match &self.among {
+            None => snapshot.within(&self.query, bound, allowed),
+            Some(others) => {
+                let mut hits = others.within(&self.query, bound, allowed)?;
+                // What came after this snapshot was made is not in it yet.
+                hits.retain(|hit| (hit.ordinal as usize) < snapshot.len());
+                Ok(hits)
+            }
+        }
+    }
+
+    fn hits(
+        &self,
+        snapshot: &DatasetSnapshot,
+        max_distance: f32,
+        allowed: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Hit>, ExploreError> {
+        let Some(calibration) = &self.calibration else {
+            return self.within(snapshot, max_distance, allowed);
+        };
+        let bound = calibration.undo(max_distance) + ROUNDING;
+        let mut hits = self.within(snapshot, bound, allowed)?;
         for hit in &mut hits {
             hit.distance = calibration.apply(hit.distance);
         }
-        hits.retain(|hit| hit.distance <= self.max_distance);
+        hits.retain(|hit| hit.distance <= max_distance);
         // Rounding may have made equal what was not.
         hits.sort_unstable();
         Ok(hits)
+    }
+}
+
+impl Matched {
+    /// The members alone.
+    pub(crate) fn ordinals(self, snapshot: &DatasetSnapshot) -> RoaringBitmap {
+        match self {
+            Self::All => snapshot.everything(),
+            Self::Set(set) => set,
+            Self::Scored(hits) => ordinals(&hits),
+        }
     }
 }
 

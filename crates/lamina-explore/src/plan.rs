@@ -61,7 +61,11 @@ impl ExplorePlan {
                 | Leaf::Tags(_)
                 | Leaf::Issues(_)
                 | Leaf::Uniqueness(_)
-                | Leaf::Similarity(_) => None,
+                | Leaf::Similarity(_)
+                | Leaf::Media(_)
+                | Leaf::FileName(_)
+                | Leaf::Size(_)
+                | Leaf::Date(_) => None,
             })
             .max_by(f32::total_cmp)
     }

@@ -1,68 +1,88 @@
-//! A dataset as readers see it: one immutable copy in memory per revision.
+//! The items of a dataset as readers see them: one immutable copy in memory per entity type and revision.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use lamina_index::{ExactIndex, Generation, Hit, HnswIndex, IndexSettings, StopFlag, VectorIndex};
-use lamina_types::{IssueType, LEVELS, SimilarityThreshold};
+use lamina_index::{Generation, Hit, IndexSettings, StopFlag};
+use lamina_types::{EntityType, IssueType, LEVELS, SimilarityThreshold, Space};
 use roaring::RoaringBitmap;
+use tokio::sync::OnceCell;
 
 use crate::cache::Weighed;
 use crate::columns::Columns;
+use crate::facts::Facts;
+use crate::handed_out::HandedOut;
 use crate::members::LevelClusters;
+use crate::searchable::Searchable;
+use crate::tag_column::LiveTags;
 use crate::{ExploreError, Member};
 
 /// Everything that filtering, searching and clustering need, by ordinal.
 #[derive(Debug)]
 pub struct DatasetSnapshot {
-    generation: Arc<Generation>,
-    exact: ExactIndex,
-    /// The graph of a large dataset; searches are exact until it stands.
-    graph: Arc<OnceLock<HnswIndex>>,
-    levels: [OnceLock<LevelClusters>; LEVELS],
+    derived: Arc<Derived>,
     columns: Columns,
+    /// Tags change often, so they are kept up to date by themselves.
+    pub(crate) tags: LiveTags,
+    /// Loaded when a filter first asks for them.
+    facts: OnceCell<Arc<Facts>>,
+    /// The vectors of other spaces, loaded when a search first asks for them.
+    captions: OnceCell<Arc<Searchable>>,
+    encoding: OnceCell<Arc<Searchable>>,
+    /// Clusters that answers named lately.
+    pub(crate) handed_out: HandedOut,
+}
+
+/// What comes from a generation alone and stays when only labels or captions change.
+#[derive(Debug)]
+struct Derived {
+    generation: Generation,
+    search: Searchable,
+    levels: [OnceLock<LevelClusters>; LEVELS],
 }
 
 impl DatasetSnapshot {
-    /// Puts a snapshot together. Above the exact limit the graph is built in the background, on the caller's threads.
+    /// Puts a snapshot together.
     pub fn new(generation: Generation, columns: Columns) -> Self {
-        let generation = Arc::new(generation);
-        let exact = ExactIndex::new(Arc::clone(&generation.vectors));
-        Self {
+        let search = Searchable::of_all(Arc::clone(&generation.vectors));
+        let derived = Derived {
             generation,
-            exact,
-            graph: Arc::default(),
+            search,
             levels: Default::default(),
+        };
+        Self::of(Arc::new(derived), columns, LiveTags::default())
+    }
+
+    /// The same items with new columns: nothing that comes from the generation is done again.
+    pub(crate) fn renewed(&self, columns: Columns) -> Self {
+        Self::of(Arc::clone(&self.derived), columns, self.tags.clone())
+    }
+
+    fn of(derived: Arc<Derived>, columns: Columns, tags: LiveTags) -> Self {
+        Self {
+            derived,
             columns,
+            tags,
+            facts: OnceCell::new(),
+            captions: OnceCell::new(),
+            encoding: OnceCell::new(),
+            handed_out: HandedOut::default(),
         }
     }
 
-    /// Work that builds the graph of a large dataset, for a blocking thread: minutes of CPU time for a million vectors.
-    /// `None` for a dataset that is searched exactly.
+    /// Work that builds the graph of a large dataset, for a blocking thread; searches are exact until it stands. `None` for
+    /// a dataset that is searched exactly.
     pub fn graph_job(
         &self,
         settings: IndexSettings,
         stop: StopFlag,
     ) -> Option<impl FnOnce() + Send + use<>> {
-        (self.len() > settings.exact_limit).then(|| {
-            let (vectors, graph) = (
-                Arc::clone(&self.generation.vectors),
-                Arc::clone(&self.graph),
-            );
-            move || match HnswIndex::build(vectors, &settings, &stop) {
-                Ok(built) => {
-                    let _ = graph.set(built);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "no graph for a large dataset; its searches stay exact")
-                }
-            }
-        })
+        self.derived.search.graph_job(settings, stop)
     }
 
     /// Number of items.
     pub fn len(&self) -> usize {
-        self.generation.vectors.len()
+        self.generation().vectors.len()
     }
 
     /// Whether there are none.
@@ -70,33 +90,65 @@ impl DatasetSnapshot {
         self.len() == 0
     }
 
-    /// The derived data.
-    pub fn generation(&self) -> &Generation {
-        &self.generation
+    /// Pictures or objects.
+    pub fn entity_type(&self) -> EntityType {
+        self.generation().header.entity_type
     }
 
-    /// Labels, tags and measures.
+    /// The derived data.
+    pub fn generation(&self) -> &Generation {
+        &self.derived.generation
+    }
+
+    /// Labels and measures.
     pub const fn columns(&self) -> &Columns {
         &self.columns
     }
 
     /// Every ordinal.
     pub fn everything(&self) -> RoaringBitmap {
-        self.those(|_| true)
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..self.len() as u32);
+        all
     }
 
     /// The ordinals that pass a test.
     pub fn those(&self, test: impl Fn(u32) -> bool) -> RoaringBitmap {
-        (0..self.len() as u32)
-            .filter(|ordinal| test(*ordinal))
-            .collect()
+        let passing = (0..self.len() as u32).filter(|ordinal| test(*ordinal));
+        RoaringBitmap::from_sorted_iter(passing).unwrap_or_default()
+    }
+
+    /// The items that are, or are on, these pictures.
+    pub(crate) fn items_on(&self, pictures: &RoaringBitmap) -> RoaringBitmap {
+        match self.entity_type() {
+            EntityType::Images => self.everything() & pictures,
+            EntityType::Objects => {
+                let parents = &self.columns.parents;
+                self.those(|ordinal| {
+                    let picture = parents.get(ordinal as usize);
+                    picture.is_some_and(|picture| pictures.contains(*picture))
+                })
+            }
+        }
+    }
+
+    /// The pictures that these items are, or are on.
+    pub(crate) fn pictures_of(&self, items: RoaringBitmap) -> RoaringBitmap {
+        match self.entity_type() {
+            EntityType::Images => items,
+            EntityType::Objects => items
+                .iter()
+                .filter_map(|ordinal| self.columns.parents.get(ordinal as usize))
+                .copied()
+                .collect(),
+        }
     }
 
     /// How sure it is that an item has an issue, 0 to 1; 0 for issues that are not computed.
     pub fn issue_confidence(&self, issue: IssueType, ordinal: u32) -> f32 {
         let column = match issue {
-            IssueType::Outliers => &self.generation.outlier_confidence,
-            IssueType::Duplicates => &self.generation.duplicate_confidence,
+            IssueType::Outliers => &self.generation().outlier_confidence,
+            IssueType::Duplicates => &self.generation().duplicate_confidence,
             IssueType::Blur => &self.columns.blur,
             IssueType::Dark => &self.columns.dark,
             IssueType::Bright => &self.columns.bright,
@@ -115,17 +167,26 @@ impl DatasetSnapshot {
         max_distance: f32,
         allowed: Option<&RoaringBitmap>,
     ) -> Result<Vec<Hit>, ExploreError> {
-        let stop = StopFlag::new();
-        let index: &dyn VectorIndex = match self.graph.get() {
-            Some(graph) => graph,
-            None => &self.exact,
-        };
-        Ok(index.range_search(query, max_distance, allowed, &stop)?)
+        self.derived.search.within(query, max_distance, allowed)
+    }
+
+    /// The place for the vectors of a space other than `INDEX`.
+    pub(crate) const fn side(&self, space: Space) -> Option<&OnceCell<Arc<Searchable>>> {
+        match space {
+            Space::Index => None,
+            Space::CaptionText => Some(&self.captions),
+            Space::MultimodelImage | Space::MultimodelObject => Some(&self.encoding),
+        }
+    }
+
+    /// The place for what is known of the files.
+    pub(crate) const fn facts(&self) -> &OnceCell<Arc<Facts>> {
+        &self.facts
     }
 
     /// Lowest member ordinal of each item's cluster.
     pub fn cluster_of(&self, level: SimilarityThreshold) -> &[u32] {
-        self.generation
+        self.generation()
             .levels
             .get(level.index())
             .map_or(&[], Vec::as_slice)
@@ -134,7 +195,8 @@ impl DatasetSnapshot {
     /// The clusters of a level in the order of browsing.
     pub fn clusters(&self, level: SimilarityThreshold) -> &LevelClusters {
         // `level` is 0..LEVELS by construction.
-        self.levels[level.index()].get_or_init(|| LevelClusters::new(self.cluster_of(level)))
+        self.derived.levels[level.index()]
+            .get_or_init(|| LevelClusters::new(self.cluster_of(level)))
     }
 
     /// How many of `members` carry each label.
@@ -163,13 +225,25 @@ impl DatasetSnapshot {
 
 impl Weighed for DatasetSnapshot {
     fn bytes_in_memory(&self) -> usize {
-        let levels: usize = self
+        let derived = &self.derived;
+        let levels: usize = derived
             .levels
             .iter()
             .filter_map(OnceLock::get)
             .map(LevelClusters::bytes_in_memory)
             .sum();
-        let graph = self.graph.get().map_or(0, HnswIndex::bytes_in_memory);
-        self.generation.bytes_in_memory() + levels + self.columns.bytes_in_memory() + graph
+        let sides: usize = [&self.captions, &self.encoding]
+            .iter()
+            .filter_map(|side| side.get())
+            .map(|side| side.bytes_in_memory(true))
+            .sum();
+        let facts = self.facts.get().map_or(0, |facts| facts.bytes_in_memory());
+        derived.generation.bytes_in_memory()
+            + derived.search.bytes_in_memory(false)
+            + levels
+            + sides
+            + facts
+            + self.columns.bytes_in_memory()
+            + self.tags.bytes_in_memory()
     }
 }

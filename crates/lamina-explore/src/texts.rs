@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lamina_inference::{DualEncoder, Lane};
-use lamina_types::SpaceKey;
+use lamina_types::{Embedding, SpaceKey};
 
 use crate::ExploreError;
 
@@ -26,23 +25,22 @@ struct Entry {
 }
 
 impl TextVectors {
-    /// The vector of a text, from memory or from the model.
-    pub(crate) async fn vector(
+    /// The vector of a text in a space, from memory or from the model.
+    pub(crate) async fn vector<F, Fut>(
         &self,
-        encoder: &DualEncoder,
+        key: &SpaceKey,
         text: &str,
-    ) -> Result<Arc<[f32]>, ExploreError> {
-        if let Some(known) = self.take(encoder.key(), text) {
+        embed: F,
+    ) -> Result<Arc<[f32]>, ExploreError>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<Embedding, ExploreError>>,
+    {
+        if let Some(known) = self.take(key, text) {
             return Ok(known);
         }
-        let texts = vec![text.to_owned()];
-        let answers = encoder.embed_texts(Lane::Interactive, texts).await?;
-        let Some(embedding) = answers.into_iter().next() else {
-            let message = "the model gave no vector for the text";
-            return Err(ExploreError::Unavailable(message.to_owned()));
-        };
-        let vector: Arc<[f32]> = embedding.into_vec().into();
-        self.keep(encoder.key(), text, &vector);
+        let vector: Arc<[f32]> = embed().await?.into_vec().into();
+        self.keep(key, text, &vector);
         Ok(vector)
     }
 

@@ -55,6 +55,8 @@ pub struct MediaView {
     pub original_uri: String,
     /// Where in the picture, for objects.
     pub bounding_box: Option<BoundingBox>,
+    /// How sure the model was of an object, 0 to 1.
+    pub confidence: Option<f32>,
     /// Labels by name.
     pub labels: Vec<String>,
     /// Tags.

@@ -31,7 +31,7 @@ pub(crate) struct ExploreQuery {
     /// Page, from 0 (default).
     #[param(value_type = Option<u32>)]
     page_number: u32,
-    /// Only what looks like this picture: a media id of the dataset, or the id of an uploaded picture.
+    /// Only what looks like this: the id of a media item or object of the dataset, or of an uploaded picture.
     anchor_media_id: Option<Uuid>,
     /// `MEDIA` or `UPLOAD`; when absent, uploads are looked at first.
     #[param(value_type = Option<String>)]

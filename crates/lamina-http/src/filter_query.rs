@@ -9,7 +9,8 @@ use crate::extract::{Fields, FromFields};
 #[derive(Debug, Clone, Default, PartialEq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FilterQuery {
-    /// Only pictures that show what this text says, best first. Needs a model package that reads text.
+    /// Only items whose captions mean what this text says, best first; in a dataset without captions that can be compared, items
+    /// that show it. Needs a model package that reads text.
     #[param(value_type = Option<String>)]
     caption: Option<Filter>,
     /// Deprecated name of `caption`, which wins when both are given.
@@ -18,19 +19,23 @@ pub(crate) struct FilterQuery {
     /// Greatest distance (0 best) that `caption` finds, 0 to 2; 0.9 when absent.
     #[param(minimum = 0, maximum = 2)]
     textual_similarity_threshold: Option<f32>,
-    /// Only pictures with at least one of these labels: `["a","b"]`; `[a,b]` is understood as well.
+    /// Only items with at least one of these labels: `["a","b"]`; `[a,b]` and several parameters are understood as well.
     #[param(value_type = Option<String>)]
     labels: Option<Filter>,
-    /// Only pictures with at least one of these tags: `["<uuid>","<uuid>"]`; one bare UUID is understood as well, and the word
-    /// `untagged` asks for pictures without any tag.
+    /// Only items with at least one of these tags: `["<uuid>","<uuid>"]`; bare UUIDs are understood as well, and the word
+    /// `untagged` asks for those without any tag. Objects have the tags of their picture.
     #[param(value_type = Option<String>)]
     tags: Option<Filter>,
     /// A JSON array of filters, each an object with one filter: `text` (op `fts` or `semantic`, value, threshold), `labels` and
     /// `tags` (op `is`, `is_not`, `one_of` or `not_one_of`, value: list), `issues` (op `issue`, value: name, mode `in` or `out`,
     /// `confidence_min`, `confidence_max`), `duplicates` (op `duplicates`, value: similarity 0 to 1), `uniqueness` (op `uniqueness`,
-    /// value: 0 to 1), `similarity` (op `upload` or `media`, value: anchor id, threshold); or a group: `{"and": [..]}`,
-    /// `{"or": [..]}`, `{"not": {..}}`, at most 4 deep. At most 64 KiB, 32 filters, 1,000 values. With `duplicates` the clusters of
-    /// the answer are groups of near-copies. Filters in `or` and `not` select, but rank nothing.
+    /// value: 0 to 1), `similarity` (op `upload` or `media`, value: anchor id, threshold). Beyond the original: `media` (op `one_of`
+    /// or `not_one_of`, value: media ids; the objects on them with `entity_type=OBJECTS`), `file_name` (op `one_of`, `contains`,
+    /// `starts_with` or `ends_with`, value: text or list, upper and lower case alike), `size` (op `width`, `height` or `area`, `min`
+    /// and/or `max` in pixels), `date` (op `added`, `from` and/or `to`: `2026-03-31`, the whole day, or `2026-03-31T16:47:19Z`); and
+    /// groups: `{"and": [..]}`, `{"or": [..]}`, `{"not": {..}}`, at most 4 deep. At most 64 KiB, 32 filters, 1,000 values; a member
+    /// that comes twice in one object is refused, several `vql` parameters combine by AND. With `duplicates` the clusters of the
+    /// answer are groups of near-copies. Filters in `or` and `not` select, but rank nothing.
     #[param(value_type = Option<String>)]
     vql: Vec<Filter>,
     /// The same as the VQL filter `duplicates`: groups of near-copies of at least this similarity.
@@ -133,13 +138,19 @@ fn tags(fields: &mut Fields) -> Option<Filter> {
 }
 
 fn vql(fields: &mut Fields) -> Vec<Filter> {
-    match vql::parse(fields.raw("vql").unwrap_or_default()) {
-        Ok(filters) => filters,
-        Err(error) => {
-            fields.wrong("vql", error.kind, &error.to_string());
-            Vec::new()
+    let mut filters = Vec::new();
+    // Several documents combine by AND, as their filters do: dropping one would answer another question.
+    for document in fields.every("vql") {
+        match vql::parse(&document) {
+            Ok(found) => filters.extend(found),
+            Err(error) => fields.wrong("vql", error.kind, &error.to_string()),
+        }
+        if filters.len() > vql::MAX_FILTERS {
+            fields.wrong("vql", "too_long", "Input has too many filters");
+            break;
         }
     }
+    filters
 }
 
 fn duplicates(fields: &mut Fields) -> Option<Filter> {
@@ -150,36 +161,38 @@ fn duplicates(fields: &mut Fields) -> Option<Filter> {
     Some(Duplicates { similarity }.into())
 }
 
-/// The values of a list parameter: a JSON array of strings, values between brackets without quotes, or one bare value.
-/// Nothing and an empty list are no filter.
+/// The values of a list parameter, of all of them when it comes several times. Nothing and an empty list are no filter.
 fn list(fields: &mut Fields, name: &str) -> Option<Vec<String>> {
-    let raw = fields.raw(name)?.trim();
-    if raw.len() > vql::MAX_BYTES {
+    let every = fields.every(name);
+    if every.iter().map(String::len).sum::<usize>() > vql::MAX_BYTES {
         fields.wrong(name, "string_too_long", "Input is too long");
         return None;
     }
-    let values: Vec<String> = match serde_json::from_str(raw) {
-        Ok(values) => values,
-        Err(_) => match raw
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            Some(inside) => inside
-                .split(',')
-                .map(|value| value.trim().trim_matches('"').to_owned())
-                .filter(|value| !value.is_empty())
-                .collect(),
-            None => Some(raw.to_owned())
-                .filter(|value| !value.is_empty())
-                .into_iter()
-                .collect(),
-        },
-    };
+    let values: Vec<String> = every.iter().flat_map(|raw| values_of(raw.trim())).collect();
     if values.len() > vql::MAX_VALUES {
         fields.wrong(name, "too_long", "Input has too many values");
         return None;
     }
     (!values.is_empty()).then_some(values)
+}
+
+/// A JSON array of strings, values between brackets without quotes, or one bare value.
+fn values_of(raw: &str) -> Vec<String> {
+    if let Ok(values) = serde_json::from_str(raw) {
+        return values;
+    }
+    let inside = raw
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let values: Vec<&str> = match inside {
+        Some(inside) => inside
+            .split(',')
+            .map(|value| value.trim().trim_matches('"'))
+            .collect(),
+        None => vec![raw],
+    };
+    let filled = values.into_iter().filter(|value| !value.is_empty());
+    filled.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -219,7 +232,19 @@ mod tests {
         assert_eq!(labels_of("labels=a,b"), ["a,b"]);
         assert_eq!(labels_of("labels=[%22a,b%22]"), ["a,b"]);
         assert_eq!(labels_of("labels=[1]"), ["1"]);
+        assert_eq!(labels_of("labels=a&labels=&labels=[b,c]"), ["a", "b", "c"]);
         assert_eq!(read("labels=[]&labels=&tags=[%20]"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn several_documents_combine_and_none_is_dropped() {
+        let one = |above: f32| {
+            format!("[{{\"uniqueness\":{{\"op\":\"uniqueness\",\"value\":{above}}}}}]")
+        };
+        let several = format!("vql={}&vql={}&vql=", one(0.25), one(0.5));
+        assert_eq!(read(&several).unwrap().len(), 2);
+        let twice = "vql=[{\"labels\":{\"op\":\"is\",\"value\":[\"a\"]},\"labels\":{\"op\":\"is\",\"value\":[\"b\"]}}]";
+        assert_eq!(read(twice), Err(vec!["json_invalid".to_owned()]));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod archives;
 mod auth;
+mod crops;
 mod datasets;
 mod docs_page;
 pub mod enrich;
@@ -33,9 +34,11 @@ mod roots;
 mod router;
 mod routes;
 mod samples;
+mod selection;
 mod serve;
 mod state;
 mod stats;
+mod tags;
 mod tasks;
 mod upload;
 mod views;

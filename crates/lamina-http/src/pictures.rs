@@ -6,10 +6,12 @@ use bytes::Bytes;
 use lamina_api::ErrorCode;
 use lamina_media::PictureFormat;
 use lamina_store::media::Media;
-use lamina_store::{BlobError, StoreError, datasets, media};
+use lamina_store::{BlobError, StoreError, boxes, datasets, media};
+use lamina_types::{MediaId, ObjectId};
 
+use crate::crops;
 use crate::links::Variant;
-use crate::recent::Seen;
+use crate::recent::{Region, Seen};
 use crate::routes::media::SentLink;
 use crate::state::AppState;
 use crate::{ApiError, now};
@@ -17,6 +19,7 @@ use crate::{ApiError, now};
 /// A picture that may be read.
 pub(crate) struct OpenPicture {
     media: Media,
+    region: Option<Region>,
     variant: Variant,
     /// Names the bytes.
     pub(crate) etag: String,
@@ -47,7 +50,7 @@ pub(crate) async fn open(state: &AppState, link: &SentLink) -> Result<OpenPictur
     let seen = match look_up(state, link).await {
         Ok(seen) => seen.ok_or_else(no_such_picture)?,
         Err(error) if error.code() == ErrorCode::Unavailable => {
-            state.recent.get(link.target.media).ok_or(error)?
+            state.recent.get(link.target.item).ok_or(error)?
         }
         Err(error) => return Err(error),
     };
@@ -59,11 +62,13 @@ pub(crate) async fn open(state: &AppState, link: &SentLink) -> Result<OpenPictur
     {
         return Err(no_such_picture());
     }
-    let found = seen.media;
+    let Seen { media, region, .. } = seen;
     let variant = link.target.variant;
-    let etag = format!("\"{}-{}\"", found.hash, variant.as_str());
+    let part = region.map_or_else(String::new, |region| format!("-{}", region.id));
+    let etag = format!("\"{}{part}-{}\"", media.hash, variant.as_str());
     Ok(OpenPicture {
-        media: found,
+        media,
+        region,
         variant,
         etag,
         seconds_left,
@@ -75,13 +80,30 @@ async fn look_up(state: &AppState, link: &SentLink) -> Result<Option<Seen>, ApiE
     let Some(dataset) = datasets::find(&state.pool, link.target.dataset).await? else {
         return Ok(None);
     };
-    let found = media::by_id(&state.pool, dataset.id, link.target.media).await?;
-    let seen = found.map(|media| Seen {
+    let (pool, item) = (&state.pool, link.target.item);
+    let found = match link.target.variant {
+        Variant::Original | Variant::Thumbnail => {
+            let media = media::by_id(pool, dataset.id, MediaId::from_uuid(item)).await?;
+            media.map(|media| (media, None))
+        }
+        Variant::Crop | Variant::CropThumbnail => {
+            let object = boxes::by_id(pool, dataset.id, ObjectId::from_uuid(item)).await?;
+            object.map(|object| {
+                let region = Region {
+                    id: object.region_id,
+                    area: object.region,
+                };
+                (object.media, Some(region))
+            })
+        }
+    };
+    let seen = found.map(|(media, region)| Seen {
         media,
+        region,
         epoch: dataset.link_epoch,
     });
     if let Some(seen) = &seen {
-        state.recent.put(seen.clone());
+        state.recent.put(item, seen.clone());
     }
     Ok(seen)
 }
@@ -92,40 +114,48 @@ impl OpenPicture {
     /// # Errors
     /// 404 when the original has changed or gone away from its own place.
     pub(crate) async fn read(&self, state: &AppState) -> Result<Picture, ApiError> {
-        let Media {
-            owner_id,
-            hash,
-            has_original,
-            source_path,
-            format,
-            ..
-        } = &self.media;
-        let bytes = match (self.variant, source_path) {
-            (Variant::Thumbnail, _) => state
-                .blobs
-                .get_thumbnail(*owner_id, *hash)
-                .await
-                .map_err(gone)?,
-            (Variant::Original, Some(path)) if !has_original => {
-                self.read_in_place(path.into()).await?
-            }
-            (Variant::Original, _) => state
-                .blobs
-                .get_content(*owner_id, *hash)
-                .await
-                .map_err(gone)?,
-        };
-        let known = PictureFormat::ALL
-            .iter()
-            .find(|known| known.as_str() == format);
-        let content_type = match self.variant {
-            Variant::Thumbnail => PictureFormat::Webp.mime(),
-            Variant::Original => known.map_or("application/octet-stream", |known| known.mime()),
-        };
-        Ok(Picture {
+        let webp = |bytes| Picture {
             bytes,
-            content_type,
-        })
+            content_type: PictureFormat::Webp.mime(),
+        };
+        match (self.variant, self.region) {
+            (Variant::Crop, Some(region)) => crops::full(state, self, region).await.map(webp),
+            (Variant::CropThumbnail, Some(region)) => {
+                crops::thumbnail(state, self, region).await.map(webp)
+            }
+            (Variant::Thumbnail, _) => self.thumbnail(state).await.map(webp),
+            (Variant::Original | Variant::Crop | Variant::CropThumbnail, _) => {
+                let known = PictureFormat::ALL
+                    .iter()
+                    .find(|known| known.as_str() == self.media.format);
+                Ok(Picture {
+                    bytes: self.original(state).await?,
+                    content_type: known.map_or("application/octet-stream", |known| known.mime()),
+                })
+            }
+        }
+    }
+
+    /// The picture it is, or is cut out of.
+    pub(crate) const fn media(&self) -> &Media {
+        &self.media
+    }
+
+    /// The thumbnail of the whole picture.
+    pub(crate) async fn thumbnail(&self, state: &AppState) -> Result<Bytes, ApiError> {
+        let (owner, hash) = (self.media.owner_id, self.media.hash);
+        state.blobs.get_thumbnail(owner, hash).await.map_err(gone)
+    }
+
+    /// The file as it came.
+    pub(crate) async fn original(&self, state: &AppState) -> Result<Bytes, ApiError> {
+        match &self.media.source_path {
+            Some(path) if !self.media.has_original => self.read_in_place(path.into()).await,
+            Some(_) | None => {
+                let (owner, hash) = (self.media.owner_id, self.media.hash);
+                state.blobs.get_content(owner, hash).await.map_err(gone)
+            }
+        }
     }
 
     /// An original that was left where it was. What lies there now is only sent if it is still the same picture: the place is

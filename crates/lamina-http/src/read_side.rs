@@ -6,7 +6,8 @@ use lamina_explore::{
     Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
 };
 use lamina_store::datasets::DatasetAccess;
-use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold};
+use lamina_types::{AnchorId, ClusterId, EntityType, SimilarityThreshold};
+use uuid::Uuid;
 
 /// Pages, members, pictures and anchors of a dataset the caller may see. See [`Explorer`], which is the real one.
 #[async_trait]
@@ -26,12 +27,21 @@ pub trait ReadSide: Send + Sync {
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError>;
 
-    /// One picture.
-    async fn media(
+    /// One picture or object.
+    async fn item(
         &self,
         access: &DatasetAccess,
-        id: MediaId,
+        entity_type: EntityType,
+        id: Uuid,
     ) -> Result<Option<MediaView>, ExploreError>;
+
+    /// The ordinals of all pictures that match, of one cluster of the answer if it is named; `None` for an unknown cluster.
+    async fn pictures(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<u32>>, ExploreError>;
 
     /// Numbers about the dataset at one level.
     async fn metadata(
@@ -76,12 +86,22 @@ impl ReadSide for Explorer {
         Explorer::cluster_page(self, access, id, plan).await
     }
 
-    async fn media(
+    async fn item(
         &self,
         access: &DatasetAccess,
-        id: MediaId,
+        entity_type: EntityType,
+        id: Uuid,
     ) -> Result<Option<MediaView>, ExploreError> {
-        Explorer::media(self, access, id).await
+        Explorer::item(self, access, entity_type, id).await
+    }
+
+    async fn pictures(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<u32>>, ExploreError> {
+        Explorer::pictures(self, access, plan, cluster).await
     }
 
     async fn metadata(

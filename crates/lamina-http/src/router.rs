@@ -18,7 +18,7 @@ use crate::docs_page::DocsPage;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
     datasets, docs, enrichment, explore, health, images, ingestion, media, process, search_image,
-    tasks, uploads, user_config,
+    tags, tasks, uploads, user_config,
 };
 use crate::state::AppState;
 
@@ -108,6 +108,10 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(explore::get_similarity_cluster))
         .routes(routes!(explore::get_exploration_metadata))
         .routes(routes!(enrichment::list_models))
+        .routes(routes!(tags::list_tags, tags::create_tag))
+        .routes(routes!(tags::rename_tag, tags::delete_tag))
+        .routes(routes!(tags::assign_tag))
+        .routes(routes!(tags::unassign_tag))
         .routes(routes!(enrichment::get_enrichment_context))
         .routes(routes!(enrichment::enrich_dataset))
         .routes(routes!(enrichment::get_enrichment_status))

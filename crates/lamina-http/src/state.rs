@@ -18,6 +18,9 @@ use crate::roots::IngestRoots;
 use crate::upload::{Spool, UploadLimits};
 use crate::{ApiError, now};
 
+/// Objects cut out at once: each holds a decoded picture, and a page asks for hundreds.
+const CUTTINGS: usize = 4;
+
 /// Who may call.
 #[derive(Debug, Clone)]
 pub enum AuthMode {
@@ -92,6 +95,8 @@ pub struct Inner {
     pub tasks: TaskTracker,
     pub(crate) spool: Spool,
     pub(crate) query_pictures: Arc<Semaphore>,
+    /// Objects that are cut out of pictures at once.
+    pub(crate) cuttings: Semaphore,
     /// What stands in for the database while it is away.
     pub(crate) recent: RecentMedia,
     /// What tokens of unknown keys are checked with, so that they cost as much as others.
@@ -153,6 +158,7 @@ impl AppState {
             tasks,
             spool,
             query_pictures,
+            cuttings: Semaphore::new(CUTTINGS),
             recent: RecentMedia::default(),
             dummy_secret,
         }))

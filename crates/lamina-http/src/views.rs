@@ -1,11 +1,14 @@
 //! Pages of the read side as answers: links signed, nullability as the contract has it.
 
 use lamina_api::{
-    ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, Preview, TagInfo,
+    ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, MediaInfo, ObjectInfo,
+    Preview, TagInfo,
 };
 use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView, ScoreKind};
+use lamina_store::boxes::BoxedObject;
 use lamina_store::datasets::Dataset;
-use lamina_types::{DatasetId, EntityType, MediaId, SimilarityThreshold, TagId};
+use lamina_types::{DatasetId, EntityType, TagId};
+use uuid::Uuid;
 
 use crate::links::{LinkMaker, LinkTarget, Variant};
 
@@ -25,16 +28,13 @@ impl Linker {
         }
     }
 
-    pub(crate) fn link(&self, media: uuid::Uuid, variant: Variant) -> String {
-        let media = MediaId::from_uuid(media);
-        self.maker.link(
-            LinkTarget {
-                dataset: self.dataset,
-                media,
-                variant,
-            },
-            self.epoch,
-        )
+    pub(crate) fn link(&self, item: Uuid, variant: Variant) -> String {
+        let target = LinkTarget {
+            dataset: self.dataset,
+            item,
+            variant,
+        };
+        self.maker.link(target, self.epoch)
     }
 }
 
@@ -89,57 +89,66 @@ fn cluster_info(cluster: ClusterView, plan: &ExplorePlan, linker: &Linker) -> Cl
 /// One member of a cluster.
 pub(crate) fn preview(media: MediaView, plan: &ExplorePlan, linker: &Linker) -> Preview {
     Preview {
+        relevance_score: media.relevance_score,
+        relevance_score_type: score_type(media.relevance_score, plan),
+        media: media_info(media, linker),
+    }
+}
+
+fn media_info(media: MediaView, linker: &Linker) -> MediaInfo {
+    let (whole, small) = match media.entity_type {
+        EntityType::Images => (Variant::Original, Variant::Thumbnail),
+        EntityType::Objects => (Variant::Crop, Variant::CropThumbnail),
+    };
+    MediaInfo {
         kind: kind_of(media.entity_type).to_owned(),
         media_id: media.media_id,
-        media_uri: linker.link(media.media_id, Variant::Original),
-        media_thumb_uri: linker.link(media.media_id, Variant::Thumbnail),
+        media_uri: linker.link(media.media_id, whole),
+        media_thumb_uri: linker.link(media.media_id, small),
         image_id: media.image_id,
         image_uri: linker.link(media.image_id, Variant::Original),
         caption: media.caption,
         file_name: media.file_name,
         original_uri: media.original_uri,
         bounding_box: media.bounding_box.map(Into::into),
+        confidence: media.confidence,
         video_uri: String::new(),
         frame_timestamp: None,
         labels: some_if_any(media.labels),
         user_tags: tags(media.user_tags),
         width: media.width,
         height: media.height,
-        relevance_score: media.relevance_score,
-        relevance_score_type: score_type(media.relevance_score, plan),
     }
 }
 
-/// One picture by itself.
-pub(crate) fn image_info(media: MediaView, dataset: DatasetId, linker: &Linker) -> ImageInfo {
+/// One picture or object by itself, with the objects on it.
+pub(crate) fn image_info(
+    media: MediaView,
+    objects: Vec<BoxedObject>,
+    dataset: DatasetId,
+    linker: &Linker,
+) -> ImageInfo {
     let issues = media
         .issues
         .iter()
         .map(|(issue, confidence)| ImageIssue::new(*issue, *confidence))
         .collect();
-    let uniqueness_score = media.uniqueness;
-    let alone = ExplorePlan::browse(media.entity_type, SimilarityThreshold::FINEST, 0);
-    let shown = preview(media, &alone, linker);
     ImageInfo {
-        kind: shown.kind,
         dataset_id: dataset.as_uuid(),
-        media_id: shown.media_id,
-        media_uri: shown.media_uri,
-        media_thumb_uri: shown.media_thumb_uri,
-        image_id: shown.image_id,
-        image_uri: shown.image_uri,
-        caption: shown.caption,
-        file_name: shown.file_name,
-        original_uri: shown.original_uri,
-        bounding_box: shown.bounding_box,
-        video_uri: shown.video_uri,
-        frame_timestamp: shown.frame_timestamp,
-        labels: shown.labels,
-        user_tags: shown.user_tags,
-        width: shown.width,
-        height: shown.height,
-        uniqueness_score,
+        uniqueness_score: media.uniqueness,
         issues,
+        objects: objects.into_iter().map(object_info).collect(),
+        media: media_info(media, linker),
+    }
+}
+
+fn object_info(object: BoxedObject) -> ObjectInfo {
+    ObjectInfo {
+        object_id: object.id.as_uuid(),
+        label: object.label,
+        confidence: object.confidence,
+        bounding_box: object.region.into(),
+        source: object.source.as_str().to_owned(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! The filters, one kind a file. A new kind is a file of its own and one line in `leaves!` below.
 
+mod date;
 mod duplicates;
+mod file_name;
 mod issues;
 mod labels;
+mod media;
 mod sets;
 mod similarity;
+mod size;
 mod tags;
 mod text;
 mod uniqueness;
@@ -120,6 +124,10 @@ leaves! {
     "duplicates" => duplicates::Duplicates,
     "uniqueness" => uniqueness::Uniqueness,
     "similarity" => similarity::Similarity,
+    "media" => media::Media,
+    "file_name" => file_name::FileName,
+    "size" => size::Size,
+    "date" => date::Date,
 }
 
 impl Filter {

@@ -33,27 +33,16 @@ impl FilterKind for Similarity {
     }
 
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
-        let query = anchors::resolve(
-            context.pool,
-            context.dataset,
-            context.space,
-            context.snapshot,
-            &self.anchor,
-        )
-        .await?;
-        let bands = context.encoders.bands(&context.space.key);
+        let query = anchors::resolve(context, &self.anchor).await?;
+        let bands = context.encoders().bands(&context.space.key);
         let own_bound = bands.map(|bands| bands.anchor_distance);
         let max_distance = self
             .threshold
-            .map(|threshold| context.sense.max_distance(threshold))
+            .map(|threshold| context.sense().max_distance(threshold))
             .or(self.anchor.max_distance)
             .or(own_bound)
             .unwrap_or(DEFAULT_ANCHOR_DISTANCE);
-        Ok(Selection::Near(Near {
-            query,
-            max_distance,
-            calibration: None,
-        }))
+        Ok(Selection::Near(Near::own(query, max_distance)))
     }
 
     fn score(&self) -> Option<ScoreKind> {

@@ -1,4 +1,4 @@
-//! `tags`: tags by their id.
+//! `tags`: tags by their id. Objects have the tags of their picture.
 
 use lamina_types::TagId;
 
@@ -28,14 +28,18 @@ impl FilterKind for Tags {
     }
 
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
-        let filter = self.clone();
+        let (filter, tags) = (self.clone(), context.tags().await?);
         context
             .scan(move |snapshot| match filter {
                 Self::Have(test, ids) => {
-                    let owners: Vec<_> = ids.iter().map(|id| snapshot.columns().tag(*id)).collect();
+                    let owners: Vec<_> = ids
+                        .iter()
+                        .map(|id| tags.owners(*id).map(|owners| snapshot.items_on(owners)))
+                        .collect();
+                    let owners: Vec<_> = owners.iter().map(Option::as_ref).collect();
                     test.select(&owners, snapshot.everything())
                 }
-                Self::Untagged => snapshot.everything() - snapshot.columns().tagged(),
+                Self::Untagged => snapshot.everything() - snapshot.items_on(&tags.tagged()),
             })
             .await
     }

@@ -1,21 +1,15 @@
-//! `text`: words of captions (`fts`), or the meaning of a text compared with the pictures (`semantic`).
+//! `text`: words of captions (`fts`), or the meaning of a text compared with captions and with what is seen (`semantic`).
 
 use lamina_index::Hit;
 use lamina_store::captions::{self, WordQuery};
-use roaring::RoaringBitmap;
 
 use super::{FilterKind, ScoreKind};
 use crate::ExploreError;
 use crate::context::Context;
 use crate::matching::{Near, Selection};
+use crate::meaning::{self, Among};
 use crate::vql::{Element, VqlError};
 use crate::words::{self, WordsError};
-
-/// Greatest shown distance of a semantic filter that names none: the default of the best-known client.
-const SEMANTIC_DISTANCE: f32 = 0.8;
-
-/// The same for the `caption` parameter, which knows no bound: beyond this nothing has to do with the text.
-const CAPTION_DISTANCE: f32 = 0.9;
 
 /// Why a text cannot be searched for.
 pub type TextError = WordsError;
@@ -31,8 +25,8 @@ pub enum Text {
         text: String,
         /// The caller's bound, in the configured sense.
         threshold: Option<f32>,
-        /// Greatest shown distance when the caller names none.
-        default_distance: f32,
+        /// What it is compared with.
+        among: Among,
     },
 }
 
@@ -46,7 +40,7 @@ impl Text {
         Ok(Self::Meaning {
             text,
             threshold,
-            default_distance: CAPTION_DISTANCE,
+            among: Among::Captions,
         })
     }
 
@@ -67,7 +61,7 @@ impl FilterKind for Text {
             return Ok(Self::Meaning {
                 text,
                 threshold: element.optional_number("threshold", 0.0..=2.0)?,
-                default_distance: SEMANTIC_DISTANCE,
+                among: Among::Anything,
             });
         }
         Self::words(&text).map_err(|error| element.wrong("value", "value_error", error.to_string()))
@@ -76,7 +70,13 @@ impl FilterKind for Text {
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
         match self {
             Self::Words(query) => {
-                let found = captions::search(context.pool, context.dataset, query).await?;
+                let found = captions::search(
+                    context.pool(),
+                    context.dataset_id(),
+                    context.entity_type(),
+                    query,
+                )
+                .await?;
                 let count = context.snapshot.len();
                 let mut hits: Vec<Hit> = found
                     .into_iter()
@@ -93,23 +93,13 @@ impl FilterKind for Text {
             Self::Meaning {
                 text,
                 threshold,
-                default_distance,
+                among,
             } => {
-                let key = &context.space.key;
-                let missing = || ExploreError::MissingPackage(key.package.clone());
-                let manifest = context.encoders.manifest(key).ok_or_else(missing)?;
-                if manifest.text.is_none() {
-                    return Ok(Selection::Set(RoaringBitmap::new()));
-                }
-                let encoder = context.encoder().await?;
-                let query = context.texts.vector(&encoder, text).await?;
-                let max_distance =
-                    threshold.map_or(*default_distance, |asked| context.sense.max_distance(asked));
-                Ok(Selection::Near(Near {
-                    query: query.to_vec(),
-                    max_distance,
-                    calibration: encoder.calibration().cloned(),
-                }))
+                let probes = meaning::probes(context, text, *among).await?;
+                let max_distance = threshold.map_or(among.default_distance(), |asked| {
+                    context.sense().max_distance(asked)
+                });
+                Ok(Selection::Near(Near::any_of(probes, max_distance)))
             }
         }
     }

@@ -112,9 +112,18 @@ impl<'a> Element<'a> {
         Ok(text.to_owned())
     }
 
+    /// A text that is not blank, or nothing.
+    pub(crate) fn optional_text(&self, member: &str) -> Result<Option<String>, VqlError> {
+        match self.optional(member) {
+            Some(_) => self.text(member).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// A number within `range`.
     pub(crate) fn number(&self, member: &str, range: RangeInclusive<f64>) -> Result<f32, VqlError> {
-        self.number_of(member, self.required(member)?, range)
+        self.double_of(member, self.required(member)?, range)
+            .map(|number| number as f32)
     }
 
     /// A number within `range`, or nothing.
@@ -123,17 +132,27 @@ impl<'a> Element<'a> {
         member: &str,
         range: RangeInclusive<f64>,
     ) -> Result<Option<f32>, VqlError> {
+        let number = self.optional_double(member, range)?;
+        Ok(number.map(|number| number as f32))
+    }
+
+    /// A number within `range` in full precision, or nothing.
+    pub(crate) fn optional_double(
+        &self,
+        member: &str,
+        range: RangeInclusive<f64>,
+    ) -> Result<Option<f64>, VqlError> {
         self.optional(member)
-            .map(|value| self.number_of(member, value, range))
+            .map(|value| self.double_of(member, value, range))
             .transpose()
     }
 
-    fn number_of(
+    fn double_of(
         &self,
         member: &str,
         value: &Value,
         range: RangeInclusive<f64>,
-    ) -> Result<f32, VqlError> {
+    ) -> Result<f64, VqlError> {
         let Some(number) = value.as_f64() else {
             return Err(self.wrong(member, "float_type", "should be a number"));
         };
@@ -141,7 +160,7 @@ impl<'a> Element<'a> {
             let message = format!("should be from {} to {}", range.start(), range.end());
             return Err(self.wrong(member, "value_error", message));
         }
-        Ok(number as f32)
+        Ok(number)
     }
 
     /// A list of strings, or one string; not empty.

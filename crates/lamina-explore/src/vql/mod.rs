@@ -6,11 +6,13 @@
 
 mod element;
 mod error;
+mod once_each;
 
 use serde_json::Value;
 
 pub(crate) use element::Element;
 pub use error::VqlError;
+use once_each::OnceEach;
 
 use crate::filters::{Filter, Leaf};
 
@@ -38,7 +40,8 @@ pub fn parse(document: &str) -> Result<Vec<Filter>, VqlError> {
     if document.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let value: Value = serde_json::from_str(document)
+    let read: Result<OnceEach, _> = serde_json::from_str(document);
+    let OnceEach(value) = read
         .map_err(|error| VqlError::new("vql", "json_invalid", format!("is not JSON: {error}")))?;
     Reader::default().list(&value, "vql", 0)
 }

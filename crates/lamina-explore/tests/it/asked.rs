@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::random::Random;
 use crate::words::Words;
-use crate::world::{LABELS, MEDIA, TEXTS, World};
+use crate::world::{LABELS, TEXTS, World};
 
 /// A request in forms that the naive evaluator and the program read.
 pub struct Asked {
+    pub entity: EntityType,
     pub vql: Vec<Value>,
     /// What the word searches in there mean, by how they are written.
     pub words: HashMap<String, Words>,
@@ -24,7 +25,12 @@ pub struct Asked {
 
 impl Asked {
     pub fn generate(random: &mut Random, world: &World) -> Self {
+        let entity = match random.one_in(3) {
+            true => EntityType::Objects,
+            false => EntityType::Images,
+        };
         let mut asked = Self {
+            entity,
             vql: Vec::new(),
             words: HashMap::new(),
             anchor: None,
@@ -33,7 +39,7 @@ impl Asked {
             level: SimilarityThreshold::new(random.below(5) as i64).unwrap(),
         };
         if random.one_in(8) {
-            asked.anchor = Some(anchor(random, world));
+            asked.anchor = Some(asked.some_anchor(random, world));
         }
         if random.one_in(8) {
             let threshold = random.one_in(2).then(|| random.share());
@@ -60,7 +66,7 @@ impl Asked {
 
     fn leaf(&mut self, random: &mut Random, world: &World) -> Value {
         let ops = ["is", "is_not", "one_of", "not_one_of"];
-        match random.below(9) {
+        match random.below(13) {
             0 | 1 => {
                 let count = 1 + random.below(3);
                 let names: Vec<&str> = (0..count).map(|_| random.pick(&LABELS)).collect();
@@ -81,10 +87,9 @@ impl Asked {
             5 => json!({"uniqueness": {"op": "uniqueness", "value": random.share()}}),
             6 => {
                 let op = random.pick(&["upload", "media"]);
-                let ordinal = random.below(MEDIA);
                 let id = match op {
-                    "media" => world.ids[ordinal].as_uuid(),
-                    _ => anchor(random, world),
+                    "media" => random.pick(&world.side(self.entity).ids),
+                    _ => self.some_anchor(random, world),
                 };
                 match random.one_in(3) {
                     true => json!({"similarity": {"op": op, "value": id}}),
@@ -101,6 +106,47 @@ impl Asked {
                         json!({"text": {"op": "semantic", "value": text, "threshold": random.share()}})
                     }
                 }
+            }
+            8 => {
+                let count = 1 + random.below(40);
+                let ids: Vec<Uuid> = (0..count)
+                    .map(|_| random.pick(&world.pictures.ids))
+                    .collect();
+                json!({"media": {"op": random.pick(&["one_of", "not_one_of"]), "value": ids}})
+            }
+            9 => {
+                let op = random.pick(&["one_of", "contains", "starts_with", "ends_with"]);
+                let texts = [
+                    "7",
+                    "img_",
+                    ".JPG",
+                    "größe 1",
+                    "GRÖSSE",
+                    "12.jpg",
+                    "%",
+                    "_3",
+                ];
+                json!({"file_name": {"op": op, "value": [random.pick(&texts), random.pick(&texts)]}})
+            }
+            10 => {
+                let op = random.pick(&["width", "height", "area"]);
+                let bound =
+                    |random: &mut Random| random.pick(&[1_u32, 64, 300, 640, 900, 307_200, 4_000]);
+                let mut body = json!({"op": op, "min": bound(random)});
+                if random.one_in(2) {
+                    body = json!({"op": op, "max": bound(random)});
+                }
+                json!({"size": body})
+            }
+            11 => {
+                let day = |random: &mut Random| {
+                    format!("2026-0{}-{:02}", 1 + random.below(2), 1 + random.below(28))
+                };
+                let mut body = json!({"op": "added", "from": day(random)});
+                if random.one_in(2) {
+                    body["to"] = json!(day(random));
+                }
+                json!({"date": body})
             }
             _ => {
                 let words = Words::generate(random, 2);
@@ -151,16 +197,17 @@ impl Asked {
                 max_distance: None,
             }),
             filters,
-            ..ExplorePlan::browse(EntityType::Images, self.level, page_number)
+            ..ExplorePlan::browse(self.entity, self.level, page_number)
         }
     }
-}
 
-/// An upload, or a picture of the dataset.
-fn anchor(random: &mut Random, world: &World) -> Uuid {
-    if random.one_in(2) {
-        random.pick(&world.uploads).0.as_uuid()
-    } else {
-        random.pick(&world.ids).as_uuid()
+    /// An upload, or an item of the dataset: an object can be searched for among pictures, and a picture among objects.
+    fn some_anchor(&self, random: &mut Random, world: &World) -> Uuid {
+        match random.below(5) {
+            0 | 1 => random.pick(&world.uploads).0.as_uuid(),
+            2 => random.pick(&world.pictures.ids),
+            3 => random.pick(&world.objects.ids),
+            _ => random.pick(&world.side(self.entity).ids),
+        }
     }
 }

@@ -3,30 +3,24 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lamina_explore::{
-    Encoders, Explorer, ExplorerOptions, ThresholdSense, generations as building, index_settings,
-};
-use lamina_index::{Generation, StopFlag, encode_vector};
+use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
+use lamina_index::{Generation, encode_vector};
 use lamina_inference::{
     DeviceChoice, DualEncoder, EncoderConfig, Lane, Models, ModelsOptions, Runtime, RuntimeSearch,
     find_runtime,
 };
-use lamina_store::annotations::{self, AnnotationSource, Label};
 use lamina_store::bindings::Bindings;
-use lamina_store::captions::{self, NewCaption};
-use lamina_store::contents::{self, NewContent};
 use lamina_store::datasets::{self, DatasetAccess, NewDataset};
-use lamina_store::measures::{self, ContentMeasures};
-use lamina_store::source_items::{self, NewSourceItem};
-use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::sqlx::PgPool;
 use lamina_store::users::{self, User};
-use lamina_store::{BlobOptions, BlobStore, Role, anchors, generations, media, outputs};
+use lamina_store::{BlobOptions, BlobStore, Role, anchors};
 use lamina_types::{
-    AnchorId, ContentHash, DatasetId, DatasetStatus, Embedding, EntityType, MediaId, ServeMode,
-    SourceType, Space, TagId, UserId,
+    AnchorId, BoundingBox, DatasetId, DatasetStatus, Embedding, EntityType, ServeMode, SourceType,
+    TagId, UserId,
 };
+use uuid::Uuid;
 
+use crate::making::Making;
 use crate::random::Random;
 use crate::words::WORDS;
 
@@ -38,9 +32,10 @@ pub const TEXTS: [&str; 4] = [
     "a dog in the snow",
     "circle",
 ];
+pub const SIDES: [u32; 5] = [64, 480, 640, 1_920, 4_000];
 
-/// What is known of one picture.
-#[derive(Debug, Default)]
+/// What is known of one picture or object.
+#[derive(Debug, Default, Clone)]
 pub struct Item {
     pub labels: BTreeSet<&'static str>,
     pub tags: BTreeSet<TagId>,
@@ -48,6 +43,22 @@ pub struct Item {
     pub blur: f32,
     pub dark: f32,
     pub bright: f32,
+    /// Ordinal of the picture that it is, or is on.
+    pub picture: usize,
+    /// Of the picture's file.
+    pub file_name: String,
+    pub size: (u32, u32),
+    /// Days since 2026-01-01.
+    pub day: usize,
+}
+
+/// The pictures, or the objects.
+pub struct Side {
+    pub items: Vec<Item>,
+    pub ids: Vec<Uuid>,
+    pub generation: Generation,
+    /// Of the captions, as stored.
+    pub said: Vec<Option<Embedding>>,
 }
 
 pub struct World {
@@ -55,14 +66,22 @@ pub struct World {
     pub explorer: Explorer,
     pub encoder: DualEncoder,
     pub access: DatasetAccess,
-    pub generation: Generation,
-    pub items: Vec<Item>,
-    pub ids: Vec<MediaId>,
+    pub pictures: Side,
+    pub objects: Side,
     /// The last one is on no picture.
     pub tags: Vec<TagId>,
     /// Uploaded pictures, each near one item.
     pub uploads: Vec<(AnchorId, Embedding)>,
     _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub const fn side(&self, entity: EntityType) -> &Side {
+        match entity {
+            EntityType::Images => &self.pictures,
+            EntityType::Objects => &self.objects,
+        }
+    }
 }
 
 pub async fn starter() -> (Models, DualEncoder) {
@@ -84,28 +103,67 @@ pub async fn starter() -> (Models, DualEncoder) {
     (models, encoder.unwrap())
 }
 
-fn item(random: &mut Random, tags: &[TagId]) -> Item {
-    let mut item = Item::default();
+fn labels(random: &mut Random) -> BTreeSet<&'static str> {
+    let mut labels = BTreeSet::new();
     for (label, rarity) in LABELS.iter().zip([2, 4, 3, 8, 50]) {
         if random.one_in(rarity) {
-            item.labels.insert(*label);
+            labels.insert(*label);
         }
     }
-    for (tag, rarity) in tags.iter().zip([3, 10, 40]) {
-        if random.one_in(rarity) {
-            item.tags.insert(*tag);
-        }
-    }
+    labels
+}
+
+fn measured(random: &mut Random, item: &mut Item) {
     if !random.one_in(6) {
         let count = 1 + random.below(6);
         item.caption = Some((0..count).map(|_| random.pick(&WORDS)).collect());
     }
     (item.blur, item.dark, item.bright) = (random.share(), random.share(), random.share() / 3.0);
+}
+
+fn picture(random: &mut Random, number: usize, tags: &[TagId]) -> Item {
+    let mut item = Item {
+        labels: labels(random),
+        picture: number,
+        size: (random.pick(&SIDES), random.pick(&SIDES)),
+        day: random.below(60),
+        ..Item::default()
+    };
+    item.file_name = match random.below(3) {
+        0 => format!("{number}.jpg"),
+        1 => format!("IMG_{number}.JPG"),
+        _ => format!("Größe {number}.png"),
+    };
+    for (tag, rarity) in tags.iter().zip([3, 10, 40]) {
+        if random.one_in(rarity) {
+            item.tags.insert(*tag);
+        }
+    }
+    measured(random, &mut item);
     item
 }
 
+/// The `number`th object on a picture, and where it is: no two boxes of a picture are the same.
+fn object(random: &mut Random, picture: &Item, number: usize) -> (Item, BoundingBox) {
+    let start = random.below(40) as f64 / 100.0 + number as f64 / 1_000.0;
+    let length = (1 + random.below(59)) as f64 / 100.0;
+    let area = BoundingBox::from_fractions(start, start / 2.0, length, length).unwrap();
+    let [_, _, width, height] = area.to_pixels(picture.size.0, picture.size.1);
+    let mut item = Item {
+        labels: [random.pick(&LABELS[..5])].into(),
+        tags: picture.tags.clone(),
+        picture: picture.picture,
+        file_name: picture.file_name.clone(),
+        size: (width, height),
+        day: picture.day,
+        ..Item::default()
+    };
+    measured(random, &mut item);
+    (item, area)
+}
+
 /// Vectors in clusters of some spread, with copies and near-copies, at all distances from the texts.
-async fn vectors(random: &mut Random, encoder: &DualEncoder) -> Vec<Embedding> {
+async fn vectors(random: &mut Random, encoder: &DualEncoder, count: usize) -> Vec<Embedding> {
     let texts = TEXTS.map(str::to_owned).to_vec();
     let texts = encoder.embed_texts(Lane::Interactive, texts).await.unwrap();
     let dimension = texts[0].dimension();
@@ -117,7 +175,7 @@ async fn vectors(random: &mut Random, encoder: &DualEncoder) -> Vec<Embedding> {
         centres.push(values.map(|v| v * weight + random.gauss() * own).collect());
     }
     let mut made: Vec<Embedding> = Vec::new();
-    for _ in 0..MEDIA {
+    for _ in 0..count {
         if !made.is_empty() && random.one_in(12) {
             made.push(random.pick(&made));
             continue;
@@ -128,12 +186,6 @@ async fn vectors(random: &mut Random, encoder: &DualEncoder) -> Vec<Embedding> {
         made.push(Embedding::new(values).unwrap());
     }
     made
-}
-
-fn hash_of(number: usize) -> ContentHash {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&number.to_le_bytes());
-    ContentHash::from_bytes(bytes)
 }
 
 async fn new_dataset(pool: &PgPool, owner: &User) -> DatasetId {
@@ -160,10 +212,29 @@ impl World {
         let owner = owner.await.unwrap();
         let id = new_dataset(&pool, &owner).await;
         let tags: Vec<TagId> = (0..4).map(|_| TagId::new()).collect();
-        let items: Vec<Item> = (0..MEDIA).map(|_| item(random, &tags)).collect();
-        let vectors = vectors(random, &encoder).await;
-        let ids = insert_media(&pool, &owner, id, &items, &vectors, &encoder).await;
-        annotate(&pool, &owner, id, &items, &ids, &tags).await;
+        let pictures: Vec<Item> = (0..MEDIA)
+            .map(|number| picture(random, number, &tags))
+            .collect();
+        let mut boxes = Vec::new();
+        for picture in &pictures {
+            for number in 0..random.below(4) {
+                boxes.push(object(random, picture, number));
+            }
+        }
+        let objects: Vec<Item> = boxes.iter().map(|(item, _)| item.clone()).collect();
+        let seen = vectors(random, &encoder, MEDIA).await;
+        let cut = vectors(random, &encoder, objects.len()).await;
+        let making = Making {
+            pool: &pool,
+            owner: &owner,
+            dataset: id,
+            encoder: &encoder,
+        };
+        let contents = making.pictures(&pictures, &seen).await;
+        making.objects(&boxes, &contents, &cut).await;
+        making.tags(&pictures, &tags).await;
+        let said_of_pictures = making.captions(random, EntityType::Images, &pictures).await;
+        let said_of_objects = making.captions(random, EntityType::Objects, &objects).await;
 
         let folder = tempfile::tempdir().unwrap();
         let no_margin = BlobOptions {
@@ -171,10 +242,12 @@ impl World {
             margin_share: 0.0,
         };
         let blobs = BlobStore::open(folder.path().join("blobs"), no_margin).unwrap();
-        let generation = publish(&pool, &blobs, id, &encoder).await;
+        let generation_of_pictures = making.publish(&blobs, EntityType::Images).await;
+        let generation_of_objects = making.publish(&blobs, EntityType::Objects).await;
+        making.finish().await;
         let mut uploads = Vec::new();
         for near in [3_usize, 77, 401] {
-            let values = vectors[near].as_slice().iter();
+            let values = seen[near].as_slice().iter();
             let values = values.map(|v| v + random.gauss() * 0.01).collect();
             let vector = Embedding::new(values).unwrap();
             let anchor = anchors::Anchor {
@@ -198,172 +271,28 @@ impl World {
         let access = datasets::access(&pool, Some(&principal), id);
         let access = access.await.unwrap().unwrap();
         let encoders = Encoders::new(models, Bindings::default());
+        let pictures = Side {
+            ids: making.ids(EntityType::Images).await,
+            items: pictures,
+            generation: generation_of_pictures,
+            said: said_of_pictures,
+        };
+        let objects = Side {
+            ids: making.ids(EntityType::Objects).await,
+            items: objects,
+            generation: generation_of_objects,
+            said: said_of_objects,
+        };
         Self {
             explorer: Explorer::new(pool.clone(), blobs, encoders, options),
             pool,
             encoder,
             access,
-            generation,
-            items,
-            ids,
+            pictures,
+            objects,
             tags,
             uploads,
             _folder: folder,
         }
     }
-}
-
-async fn insert_media(
-    pool: &PgPool,
-    owner: &User,
-    dataset: DatasetId,
-    items: &[Item],
-    vectors: &[Embedding],
-    encoder: &DualEncoder,
-) -> Vec<MediaId> {
-    let sources: Vec<NewSourceItem> = (0..items.len())
-        .map(|number| NewSourceItem {
-            source_key: format!("{number}.jpg"),
-            file_name: format!("{number}.jpg"),
-            original_uri: format!("{number}.jpg"),
-            source_path: None,
-        })
-        .collect();
-    source_items::insert(pool, dataset, 0, 0, &sources)
-        .await
-        .unwrap();
-    let rows: Vec<NewContent> = (0..items.len())
-        .map(|number| NewContent {
-            hash: hash_of(number),
-            byte_size: 1_000,
-            format: "jpeg".to_owned(),
-            width: 640,
-            height: 480,
-            has_original: true,
-        })
-        .collect();
-    let mut tx = pool.begin().await.unwrap();
-    let contents = contents::upsert(&mut tx, owner.id, &rows).await.unwrap();
-    let measured: Vec<(i64, ContentMeasures)> = contents
-        .iter()
-        .zip(items)
-        .map(|(content, item)| {
-            let measures = ContentMeasures {
-                version: 1,
-                sharpness: 1.0,
-                luma_low: 0.1,
-                luma_high: 0.9,
-                blur_confidence: item.blur,
-                dark_confidence: item.dark,
-                bright_confidence: item.bright,
-                is_truncated: false,
-            };
-            (*content, measures)
-        })
-        .collect();
-    measures::put(&mut *tx, &measured).await.unwrap();
-    let encoded: Vec<(i64, Vec<u8>)> = contents
-        .iter()
-        .zip(vectors)
-        .map(|(content, vector)| (*content, encode_vector(vector)))
-        .collect();
-    let dimension = vectors[0].dimension();
-    outputs::put_vectors(&mut *tx, encoder.key(), dimension, &encoded)
-        .await
-        .unwrap();
-    let done: Vec<(u32, i64)> = (0..).zip(contents.iter().copied()).collect();
-    source_items::mark_done(&mut *tx, dataset, 0, &done)
-        .await
-        .unwrap();
-    source_items::finalize(&mut tx, dataset, 0).await.unwrap();
-    let space = DatasetSpace {
-        entity_type: EntityType::Images,
-        space: Space::Index,
-        key: encoder.key().clone(),
-        dimension: dimension as u32,
-    };
-    spaces::put(&mut tx, dataset, &space).await.unwrap();
-    tx.commit().await.unwrap();
-    media::all_ids(pool, dataset).await.unwrap()
-}
-
-async fn annotate(
-    pool: &PgPool,
-    owner: &User,
-    dataset: DatasetId,
-    items: &[Item],
-    ids: &[MediaId],
-    tags: &[TagId],
-) {
-    let (mut labels, mut texts) = (Vec::new(), Vec::new());
-    for (item, id) in items.iter().zip(ids) {
-        labels.extend(item.labels.iter().map(|name| Label {
-            media_id: *id,
-            name: (*name).to_owned(),
-            source: AnnotationSource::User,
-            confidence: None,
-        }));
-        texts.extend(item.caption.iter().map(|words| NewCaption {
-            entity_id: id.as_uuid(),
-            source: AnnotationSource::VisualLayer,
-            caption: words.join(" "),
-        }));
-    }
-    annotations::put_labels(pool, dataset, &labels)
-        .await
-        .unwrap();
-    captions::put(pool, dataset, EntityType::Images, &texts)
-        .await
-        .unwrap();
-    for (number, tag) in tags.iter().enumerate() {
-        annotations::create_tag(pool, dataset, *tag, &format!("tag {number}"), owner.id)
-            .await
-            .unwrap();
-        let having = items.iter().zip(ids);
-        let having: Vec<MediaId> = having
-            .filter(|(item, _)| item.tags.contains(tag))
-            .map(|(_, id)| *id)
-            .collect();
-        annotations::assign_tag(pool, dataset, *tag, &having)
-            .await
-            .unwrap();
-    }
-}
-
-async fn publish(
-    pool: &PgPool,
-    blobs: &BlobStore,
-    dataset: DatasetId,
-    encoder: &DualEncoder,
-) -> Generation {
-    let (entity_type, space) = (EntityType::Images, Space::Index);
-    let found = spaces::find(pool, dataset, entity_type, space).await;
-    let found = found.unwrap().unwrap();
-    let settings = index_settings(encoder.bands(), 50_000);
-    let generation = building::build(pool, dataset, &found, 1, settings, StopFlag::new())
-        .await
-        .unwrap();
-    let bytes = generation.encode();
-    let row = generations::Generation {
-        dataset_id: dataset,
-        entity_type,
-        space,
-        number: 1,
-        origin_dataset_id: dataset,
-        blob_key: BlobStore::generation_key(dataset, entity_type, space, 1),
-        checksum: Generation::checksum_of(&bytes),
-        count: MEDIA as u32,
-        created_at: chrono::DateTime::UNIX_EPOCH,
-    };
-    blobs
-        .put_generation(&row.blob_key, bytes.into())
-        .await
-        .unwrap();
-    let mut tx = pool.begin().await.unwrap();
-    generations::publish(&mut *tx, &row).await.unwrap();
-    datasets::set_status(&mut tx, dataset, DatasetStatus::Ready)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    generation
 }

@@ -19,7 +19,7 @@ pub enum Place {
 }
 
 impl Place {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Query => "query",
             Self::Body => "body",
@@ -32,7 +32,7 @@ const MAX_ECHO: usize = 200;
 
 /// The values of one request and what was found wrong with them so far.
 ///
-/// Of a name that is given twice the last value counts. Unknown names are never looked at and so are ignored, as the
+/// Of a name that is given twice the last value counts, unless its reader asks for [`Self::every`] one. Unknown names are never looked at and so are ignored, as the
 /// contract demands.
 #[derive(Debug)]
 pub struct Fields {
@@ -85,6 +85,16 @@ impl Fields {
         }
     }
 
+    /// Whether anything was found wrong so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Takes over what was found wrong with values that are part of these.
+    pub fn take_errors(&mut self, inner: Self) {
+        self.errors.extend(inner.errors);
+    }
+
     /// The value as it came, if the name is there at all.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.pairs
@@ -92,6 +102,12 @@ impl Fields {
             .rev()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a name that may be given several times, in order.
+    pub fn every(&self, name: &str) -> Vec<String> {
+        let named = self.pairs.iter().filter(|(key, _)| key == name);
+        named.map(|(_, value)| value.clone()).collect()
     }
 
     /// A text without control characters; an empty one counts as absent.

@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         if !is_form(request.headers()) {
             return Ok(Self(Fields::new(Place::Body, Vec::new())));
         }
-        let bytes = read_whole(request.into_body()).await?;
+        let bytes = read_whole(request.into_body(), MAX_FORM_BYTES).await?;
         Ok(Self(Fields::decode(Place::Body, &bytes)))
     }
 }
@@ -47,9 +47,9 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// Too large, too slow, or cut off.
-pub(super) async fn read_whole(body: Body) -> Result<bytes::Bytes, ApiError> {
-    let collected =
-        tokio::time::timeout(FORM_TIMEOUT, Limited::new(body, MAX_FORM_BYTES).collect()).await;
+pub(super) async fn read_whole(body: Body, max_bytes: usize) -> Result<bytes::Bytes, ApiError> {
+    let limited = Limited::new(body, max_bytes);
+    let collected = tokio::time::timeout(FORM_TIMEOUT, limited.collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {

@@ -10,5 +10,5 @@ pub use dataset::OpenDataset;
 pub(crate) use dataset::path_parameter;
 pub use fields::{Fields, FromFields, Place};
 pub(crate) use form::{Form, is_form};
-pub(crate) use json::JsonBody;
+pub(crate) use json::{JsonBody, JsonFields, fields_of};
 pub use query::Query;

@@ -10,8 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use lamina_store::Secrets;
-use lamina_types::{DatasetId, MediaId};
+use lamina_types::DatasetId;
 use sha2::Sha256;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use origin::Origin;
@@ -19,13 +20,17 @@ pub use origin::Origin;
 /// Part of what is signed, so that a later form of links can never be read as this one.
 const VERSION: &[u8] = b"lamina media link 1\0";
 
-/// Which picture of a media item.
+/// Which picture of a media item or object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     /// The file as it came.
     Original,
     /// The WebP thumbnail.
     Thumbnail,
+    /// An object, cut out of its picture.
+    Crop,
+    /// The WebP thumbnail of that.
+    CropThumbnail,
 }
 
 impl Variant {
@@ -34,16 +39,30 @@ impl Variant {
         match self {
             Self::Original => "original",
             Self::Thumbnail => "thumb",
+            Self::Crop => "crop",
+            Self::CropThumbnail => "crop-thumb",
+        }
+    }
+
+    /// Part of what is signed.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Original => 1,
+            Self::Thumbnail => 2,
+            Self::Crop => 3,
+            Self::CropThumbnail => 4,
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "original" => Some(Self::Original),
-            "thumb" => Some(Self::Thumbnail),
-            _ => None,
-        }
+        let all = [
+            Self::Original,
+            Self::Thumbnail,
+            Self::Crop,
+            Self::CropThumbnail,
+        ];
+        all.into_iter().find(|variant| variant.as_str() == text)
     }
 }
 
@@ -52,8 +71,8 @@ impl Variant {
 pub struct LinkTarget {
     /// The dataset.
     pub dataset: DatasetId,
-    /// A media item of it.
-    pub media: MediaId,
+    /// A media item of it, or an object for the variants that are cut out.
+    pub item: Uuid,
     /// Which picture.
     pub variant: Variant,
 }
@@ -98,11 +117,11 @@ impl LinkKeys {
         );
         let LinkTarget {
             dataset,
-            media,
+            item,
             variant,
         } = target;
         format!(
-            "/media/{dataset}/{media}/{}?e={expiry}&s={signature}",
+            "/media/{dataset}/{item}/{}?e={expiry}&s={signature}",
             variant.as_str()
         )
     }
@@ -130,11 +149,8 @@ fn mac(key: &[u8; 32], target: LinkTarget, epoch: i32, expiry: i64) -> Hmac<Sha2
     // Every part has a fixed length, so no two targets can spell the same bytes.
     mac.update(VERSION);
     mac.update(target.dataset.as_uuid().as_bytes());
-    mac.update(target.media.as_uuid().as_bytes());
-    mac.update(&[match target.variant {
-        Variant::Original => 1,
-        Variant::Thumbnail => 2,
-    }]);
+    mac.update(target.item.as_bytes());
+    mac.update(&[target.variant.number()]);
     mac.update(&expiry.to_be_bytes());
     mac.update(&epoch.to_be_bytes());
     mac
@@ -173,6 +189,8 @@ impl LinkMaker {
 
 #[cfg(test)]
 mod tests {
+    use lamina_types::MediaId;
+
     use super::*;
 
     const EXPIRY: i64 = 1_900_000_000;
@@ -181,7 +199,7 @@ mod tests {
     fn target() -> LinkTarget {
         LinkTarget {
             dataset: DatasetId::new(),
-            media: MediaId::new(),
+            item: MediaId::new().as_uuid(),
             variant: Variant::Original,
         }
     }
@@ -199,18 +217,17 @@ mod tests {
         assert!(keys.verify(target, EPOCH, EXPIRY, &good));
 
         let other_media = LinkTarget {
-            media: MediaId::new(),
+            item: MediaId::new().as_uuid(),
             ..target
         };
         let other_dataset = LinkTarget {
             dataset: DatasetId::new(),
             ..target
         };
-        let other_variant = LinkTarget {
-            variant: Variant::Thumbnail,
-            ..target
-        };
-        for wrong in [other_media, other_dataset, other_variant] {
+        let other_variants = [Variant::Thumbnail, Variant::Crop, Variant::CropThumbnail];
+        let other_variants = other_variants.map(|variant| LinkTarget { variant, ..target });
+        for wrong in [other_media, other_dataset].iter().chain(&other_variants) {
+            let wrong = *wrong;
             assert!(!keys.verify(wrong, EPOCH, EXPIRY, &good));
         }
         for expiry in [EXPIRY + 1, EXPIRY - 1, 0, -1, i64::MAX, i64::MIN] {

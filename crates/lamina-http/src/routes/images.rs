@@ -1,12 +1,13 @@
-//! One picture by itself (contract 10.1).
+//! One picture or object by itself (contract 10.1).
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use http::HeaderMap;
 use http::request::Parts;
 use lamina_api::{ErrorBody, ImageInfo};
-use lamina_store::media;
-use lamina_types::MediaId;
+use lamina_store::{boxes, media};
+use lamina_types::{EntityType, MediaId, ObjectId};
+use uuid::Uuid;
 
 use crate::ApiError;
 use crate::auth::MaybeAuthUser;
@@ -18,7 +19,8 @@ use crate::views::{self, Linker};
 /// never given out.
 pub(crate) struct OpenImage {
     open: OpenDataset,
-    id: MediaId,
+    entity_type: EntityType,
+    id: Uuid,
 }
 
 impl FromRequestParts<AppState> for OpenImage {
@@ -34,12 +36,17 @@ impl FromRequestParts<AppState> for OpenImage {
                 ApiError::unauthenticated()
             }
         };
-        let id: MediaId = path_parameter(parts, "image_id")
+        let picture: MediaId = path_parameter(parts, "image_id")
             .await
             .ok_or_else(nothing)?;
-        let dataset = media::dataset_of(&state.pool, id)
-            .await?
-            .ok_or_else(nothing)?;
+        let id = picture.as_uuid();
+        let (entity_type, dataset) = match media::dataset_of(&state.pool, picture).await? {
+            Some(dataset) => (EntityType::Images, dataset),
+            None => {
+                let dataset = boxes::dataset_of(&state.pool, ObjectId::from_uuid(id)).await?;
+                (EntityType::Objects, dataset.ok_or_else(nothing)?)
+            }
+        };
         let opened = OpenDataset::by_id(state, principal, Some(dataset)).await;
         let open = opened.map_err(|error| {
             if error.code() == lamina_api::ErrorCode::NotFound {
@@ -48,7 +55,11 @@ impl FromRequestParts<AppState> for OpenImage {
                 error
             }
         })?;
-        Ok(Self { open, id })
+        Ok(Self {
+            open,
+            entity_type,
+            id,
+        })
     }
 }
 
@@ -56,23 +67,26 @@ fn not_found() -> ApiError {
     ApiError::not_found("Image not found")
 }
 
-/// One picture: its links, what is known of it, what is wrong with it.
+/// One picture or object: its links, what is known of it, what is wrong with it, which objects are on it.
 #[utoipa::path(get, path = "/image/{image_id}", tag = "media",
-    params(("image_id" = Uuid, Path, description = "A media id")), responses(
-    (status = 200, description = "The picture", body = ImageInfo),
+    params(("image_id" = Uuid, Path, description = "A media id, or an object id")), responses(
+    (status = 200, description = "The picture or object", body = ImageInfo),
     (status = 401, description = "No or bad token", body = ErrorBody),
     (status = 404, description = "Unknown or invisible", body = ErrorBody),
 ))]
 pub(crate) async fn get_image(
     State(state): State<AppState>,
-    OpenImage { open, id }: OpenImage,
+    image: OpenImage,
     headers: HeaderMap,
 ) -> Result<Json<ImageInfo>, ApiError> {
-    let media = state
-        .explorer
-        .media(&open.access, id)
-        .await?
-        .ok_or_else(not_found)?;
+    let (open, id) = (image.open, image.id);
+    let found = state.explorer.item(&open.access, image.entity_type, id);
+    let media = found.await?.ok_or_else(not_found)?;
+    let dataset = open.access.id();
+    let objects = match image.entity_type {
+        EntityType::Images => boxes::of_media(&state.pool, dataset, MediaId::from_uuid(id)).await?,
+        EntityType::Objects => Vec::new(),
+    };
     let linker = Linker::new(state.link_maker(&headers), open.access.dataset());
-    Ok(Json(views::image_info(media, open.access.id(), &linker)))
+    Ok(Json(views::image_info(media, objects, dataset, &linker)))
 }

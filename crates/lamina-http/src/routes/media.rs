@@ -26,14 +26,15 @@ impl FromRequestParts<AppState> for SentLink {
     /// Every link that is not whole is answered like one that was never signed.
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let dataset: Option<DatasetId> = path_parameter(parts, "dataset_id").await;
-        let media: Option<MediaId> = path_parameter(parts, "media_id").await;
+        // Media items and objects alike; the variant says which.
+        let item: Option<MediaId> = path_parameter(parts, "media_id").await;
         let variant: Option<String> = path_parameter(parts, "variant").await;
         let query = parts.uri.query().unwrap_or_default();
         let fields = Fields::decode(Place::Query, query.as_bytes());
         let link = || {
             let target = LinkTarget {
                 dataset: dataset?,
-                media: media?,
+                item: item?.as_uuid(),
                 variant: Variant::parse(&variant?)?,
             };
             let expiry = fields.raw("e")?;

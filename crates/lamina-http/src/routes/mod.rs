@@ -10,6 +10,7 @@ pub(crate) mod ingestion;
 pub(crate) mod media;
 pub(crate) mod process;
 pub(crate) mod search_image;
+pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod uploads;
 pub(crate) mod user_config;

@@ -40,7 +40,7 @@ fn expected_preview(dataset: &str, score: Value) -> Value {
         "type": "IMAGE", "media_id": PICTURE.to_string(), "media_uri": original,
         "media_thumb_uri": format!("http://lamina.test:2080/media/{dataset}/{PICTURE}/thumb"),
         "image_id": PICTURE.to_string(), "image_uri": original, "caption": null, "file_name": "00046.jpg",
-        "original_uri": "trucks/00046.jpg", "bounding_box": null, "video_uri": "", "frame_timestamp": null,
+        "original_uri": "trucks/00046.jpg", "bounding_box": null, "confidence": null, "video_uri": "", "frame_timestamp": null,
         "labels": null, "user_tags": null, "width": 786, "height": 492, "relevance_score": score,
         "relevance_score_type": kind,
     })

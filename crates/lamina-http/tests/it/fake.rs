@@ -9,8 +9,7 @@ use lamina_explore::{
 use lamina_http::ReadSide;
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::{
-    AnchorId, ClusterId, EntityType, IssueType, MediaId, RejectReason, Rejection,
-    SimilarityThreshold,
+    AnchorId, ClusterId, EntityType, IssueType, RejectReason, Rejection, SimilarityThreshold,
 };
 use uuid::Uuid;
 
@@ -48,6 +47,7 @@ pub fn media_view(id: Uuid, score: Option<f32>) -> MediaView {
         file_name: "00046.jpg".to_owned(),
         original_uri: "trucks/00046.jpg".to_owned(),
         bounding_box: None,
+        confidence: None,
         labels: Vec::new(),
         user_tags: Vec::new(),
         width: 786,
@@ -111,12 +111,24 @@ impl ReadSide for FakeReadSide {
         Ok((id.as_uuid() == CLUSTER).then_some(page))
     }
 
-    async fn media(
+    async fn item(
         &self,
         _: &DatasetAccess,
-        id: MediaId,
+        _: EntityType,
+        id: Uuid,
     ) -> Result<Option<MediaView>, ExploreError> {
-        Ok(Some(media_view(id.as_uuid(), None)))
+        Ok(Some(media_view(id, None)))
+    }
+
+    async fn pictures(
+        &self,
+        _: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<u32>>, ExploreError> {
+        *self.asked.lock().unwrap() = Some(plan.clone());
+        let is_known = cluster.is_none_or(|id| id.as_uuid() == CLUSTER);
+        Ok(is_known.then(|| vec![1, 2]))
     }
 
     async fn metadata(

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::app::{Answer, PNG, TestApp, TestUser, request};
 
-const ROUTES: [(&str, &str); 16] = [
+const TAG: &str = "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2";
+const ROUTES: [(&str, &str); 22] = [
     ("GET", "/api/v1/dataset/{}"),
     ("GET", "/api/v1/datasets/{}/creation-status"),
     ("GET", "/api/v1/dataset/{}/stats"),
@@ -37,6 +38,18 @@ const ROUTES: [(&str, &str); 16] = [
     ("GET", "/api/v1/ingestion/{}/data_files"),
     ("POST", "/api/v1/ingestion/{}/process_files/1"),
     ("GET", "/api/v1/user_config?dataset_id={}"),
+    ("GET", "/api/v1/dataset/{}/tags"),
+    ("POST", "/api/v1/dataset/{}/tags"),
+    ("PATCH", TAG),
+    ("DELETE", TAG),
+    (
+        "POST",
+        "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2/assign",
+    ),
+    (
+        "POST",
+        "/api/v1/dataset/{}/tags/00000000-0000-0000-0000-0000000000c2/unassign",
+    ),
     ("DELETE", "/api/v1/dataset/{}"),
 ];
 

@@ -137,9 +137,9 @@ async fn applying_a_type_again_replaces_it_in_the_new_copy_only(pool: PgPool) {
     ];
     let first = world.enriched(source, &types).await;
     let ids = media::all_ids(&world.pool, first).await.unwrap();
-    let before = annotations::captions_of(&world.pool, first, &ids)
-        .await
-        .unwrap();
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let said = || annotations::captions_of(&world.pool, first, EntityType::Images, &ids);
+    let before = said().await.unwrap();
     // Another package for captions; objects are inherited.
     let mut other = step(EnrichmentType::CaptionImages);
     other.key.package = "other captioner".to_owned();
@@ -164,9 +164,7 @@ async fn applying_a_type_again_replaces_it_in_the_new_copy_only(pool: PgPool) {
         world.count(OBJECT_CAPTIONS, second).await,
         world.count(OBJECT_CAPTIONS, first).await
     );
-    let after = annotations::captions_of(&world.pool, first, &ids)
-        .await
-        .unwrap();
+    let after = said().await.unwrap();
     assert_eq!(before, after, "the source keeps what it has");
     world.assert_clean().await;
 }

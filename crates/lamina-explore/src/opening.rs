@@ -1,0 +1,121 @@
+//! A dataset opened for one request: its snapshot from memory, or loaded.
+
+use std::sync::Arc;
+
+use lamina_index::{IndexSettings, StopFlag, VectorBlock};
+use lamina_inference::DistanceBands;
+use lamina_store::datasets::Dataset;
+use lamina_store::spaces::{self, DatasetSpace};
+use lamina_store::vectors::{self, StoredVectors};
+use lamina_store::{BlobStore, sqlx::PgPool};
+use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space, SpaceKey};
+
+use crate::cache::SnapshotCache;
+use crate::columns::Columns;
+use crate::encoders::{Encoders, index_settings};
+use crate::explorer::ExplorerOptions;
+use crate::generations::{Shelf, expectation};
+use crate::searchable::Searchable;
+use crate::{DatasetSnapshot, ExploreError};
+
+/// Where snapshots come from.
+#[derive(Debug)]
+pub(crate) struct Library {
+    pub(crate) pool: PgPool,
+    pub(crate) blobs: BlobStore,
+    pub(crate) encoders: Encoders,
+    pub(crate) options: ExplorerOptions,
+    pub(crate) snapshots: SnapshotCache<(DatasetId, EntityType), DatasetSnapshot>,
+    pub(crate) stop: StopFlag,
+}
+
+/// A dataset opened for one request.
+pub(crate) struct Opened {
+    pub(crate) space: DatasetSpace,
+    pub(crate) snapshot: Arc<DatasetSnapshot>,
+}
+
+impl Library {
+    /// The dataset's snapshot of these entities; `None` while it has nothing to show.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub(crate) async fn open(
+        &self,
+        dataset: &Dataset,
+        entity_type: EntityType,
+    ) -> Result<Option<Opened>, ExploreError> {
+        if !dataset.status.is_browsable() {
+            return Ok(None);
+        }
+        let found = spaces::find(&self.pool, dataset.id, entity_type, Space::Index).await?;
+        let Some(space) = found else {
+            return Ok(None);
+        };
+        let key = (dataset.id, entity_type);
+        let load = |previous| self.load(dataset, &space, previous);
+        let snapshot = self.snapshots.get(key, dataset.revision, load).await?;
+        Ok(Some(Opened { space, snapshot }))
+    }
+
+    /// Distances of a space. A dataset whose package is gone can still be looked at, with the distances of today's.
+    async fn bands(&self, key: &SpaceKey) -> Result<DistanceBands, ExploreError> {
+        if let Some(bands) = self.encoders.bands(key) {
+            return Ok(bands);
+        }
+        let bound = self.encoders.bound(&self.pool, INDEX_SLOT).await?;
+        let bands = self.encoders.bands(&bound.key());
+        bands.ok_or_else(|| ExploreError::MissingPackage(key.package.clone()))
+    }
+
+    async fn load(
+        &self,
+        dataset: &Dataset,
+        space: &DatasetSpace,
+        previous: Option<Arc<DatasetSnapshot>>,
+    ) -> Result<DatasetSnapshot, ExploreError> {
+        let bands = self.bands(&space.key).await?;
+        let settings = index_settings(&bands, self.options.exact_limit);
+        let shelf = Shelf {
+            pool: &self.pool,
+            blobs: &self.blobs,
+            owner: dataset.owner_id,
+            settings,
+        };
+        let row = shelf.newest(dataset.id, space).await?;
+        let header = expectation(&row, space).header;
+        let columns = |count| Columns::load(&self.pool, dataset.id, space.entity_type, count);
+        if let Some(previous) = previous.filter(|old| old.generation().header == header) {
+            let columns = columns(previous.len()).await?;
+            return Ok(previous.renewed(columns));
+        }
+        let generation = shelf.take(dataset.id, space, &row).await?;
+        let columns = columns(generation.vectors.len()).await?;
+        let snapshot = DatasetSnapshot::new(generation, columns);
+        if let Some(job) = snapshot.graph_job(settings, self.stop.clone()) {
+            tokio::task::spawn_blocking(job);
+        }
+        Ok(snapshot)
+    }
+
+    /// The vectors of a space that is only searched, read from Postgres. The graph of a large one is built in the background.
+    ///
+    /// # Errors
+    /// A vector that is malformed; the database.
+    pub(crate) async fn side(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+        settings: IndexSettings,
+    ) -> Result<Arc<Searchable>, ExploreError> {
+        let StoredVectors { ordinals, bytes } = vectors::load(&self.pool, dataset, space).await?;
+        let dimension = space.dimension as usize;
+        let block =
+            tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes));
+        let side = Searchable::of_some(Arc::new(block.await??), ordinals);
+        if let Some(job) = side.graph_job(settings, self.stop.clone()) {
+            tokio::task::spawn_blocking(job);
+        }
+        Ok(Arc::new(side))
+    }
+}
