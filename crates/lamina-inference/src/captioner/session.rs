@@ -13,6 +13,12 @@ use super::florence::FlorenceEncoder;
 use super::generation::{CaptionError, Rules, generate};
 use super::pictures::PictureGraph;
 
+/// Texts that are written at once even where pictures are looked at one by one.
+///
+/// Measured with a captioner of 2 layers x 256 (CPU time a picture, one thread, encoder included): greedy 20, 13, 13, 13 ms with 1, 4, 8,
+/// 16 at once, three beams 33, 24, 22, 20 ms.
+const TEXTS_AT_ONCE: usize = 4;
+
 /// What is wanted of one picture.
 #[derive(Debug, Clone)]
 pub(super) struct CaptionTask {
@@ -57,7 +63,8 @@ pub(super) struct CaptionSession {
 }
 
 impl CaptionSession {
-    /// Loads all graphs for the `index`-th device. As many texts are written at once as pictures are looked at.
+    /// Loads all graphs for the `index`-th device. As many texts are written at once as
+    /// pictures are looked at, and at least [`TEXTS_AT_ONCE`], for a picture may have many regions.
     pub(super) fn load(
         pictures: &GraphSource,
         sources: &CaptionerSources,
@@ -97,7 +104,7 @@ impl CaptionSession {
             florence,
             decoder,
             spec: spec.clone(),
-            max_texts: pictures.max_batch.max(1),
+            max_texts: pictures.max_batch.max(TEXTS_AT_ONCE),
         })
     }
 

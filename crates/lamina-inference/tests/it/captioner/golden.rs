@@ -7,7 +7,7 @@ use lamina_types::BoundingBox;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::support::{start, start_with};
+use super::support::{picture, start, start_with};
 use crate::support::workspace;
 
 #[derive(Deserialize)]
@@ -97,14 +97,6 @@ fn folder(name: &str) -> PathBuf {
 fn read<T: DeserializeOwned>(name: &str) -> T {
     let text = fs_err::read_to_string(folder(name).join("expected.json")).unwrap();
     serde_json::from_str(&text).unwrap()
-}
-
-/// The pictures of the makers of the tiny models.
-fn picture(number: usize, size: u32) -> Vec<f32> {
-    let number = number as f64;
-    (0..3 * size * size)
-        .map(|place| (f64::from(place) * 0.37 * (number + 1.0) + number).sin() as f32)
-        .collect()
 }
 
 async fn texts(captioner: &Captioner, pictures: usize, case: &Case) -> Vec<String> {

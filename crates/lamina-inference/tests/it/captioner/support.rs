@@ -99,3 +99,11 @@ fn role(role: FileRole) -> String {
     }
     text
 }
+
+/// The pictures of the makers of the tiny models.
+pub fn picture(number: usize, size: u32) -> Vec<f32> {
+    let number = number as f64;
+    (0..3 * size * size)
+        .map(|place| (f64::from(place) * 0.37 * (number + 1.0) + number).sin() as f32)
+        .collect()
+}
