@@ -59,11 +59,12 @@ async fn cut_in_turn(
 ) -> Result<Bytes, ApiError> {
     let turn = state.cuttings.acquire().await;
     let _turn = turn.map_err(ApiError::internal)?;
-    cut(source, region.area, size)
-        .await
-        .map_err(|error| match error {
+    cut(source, region.area, size).await.map_err(|error| {
+        if matches!(error, ExploreError::BadPicture(_)) {
             // It was a picture when it was taken in: what lies there now is something else.
-            ExploreError::BadPicture(_) => no_such_picture(),
-            other => other.into(),
-        })
+            no_such_picture()
+        } else {
+            error.into()
+        }
+    })
 }

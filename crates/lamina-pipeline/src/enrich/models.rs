@@ -1,4 +1,4 @@
-//! What an enrichment asks of models. A trait, so that runs can be tested without any: the real one is [`InstalledModels`].
+//! What an enrichment asks of models. A trait, so that runs can be tested without any: the real one is [`super::InstalledModels`].
 
 use std::sync::Arc;
 
