@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use lamina_types::DatasetId;
 
+use crate::commands::models::args::ModelsArgs;
 use crate::config::{
     DataOptions, DatabaseOptions, HttpOptions, IndexOptions, InferenceOptions, MetricsOptions,
     TelemetryOptions, WorkerOptions, parse_duration,
@@ -39,8 +40,8 @@ pub enum Verb {
     Token(TokenArgs),
     /// Make, list and revoke API keys
     Keys(KeysArgs),
-    /// Show the model packages that are installed and bound
-    Models(ModelsArgs),
+    /// Model packages: list, pull, add, verify, bind, remove
+    Models(Box<ModelsArgs>),
     /// Try each precondition by really using it, and say how to mend what is missing
     Doctor(Box<DoctorArgs>),
     /// Check every stored thing against every other; exits with 1 on any breach
@@ -225,26 +226,6 @@ pub enum KeysAction {
         // One key in 64 begins with a hyphen.
         #[arg(allow_hyphen_values = true)]
         key: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct ModelsArgs {
-    #[command(flatten)]
-    pub data: DataOptions,
-    #[command(flatten)]
-    pub inference: InferenceOptions,
-    #[command(subcommand)]
-    pub action: ModelsAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ModelsAction {
-    /// List the packages found, with size, licence and whether every file is as its manifest says
-    List {
-        /// Print JSON
-        #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
-        json: bool,
     },
 }
 

@@ -1,11 +1,11 @@
-//! Which slots there are, and what they are bound to.
+//! Which slots there are, which family each needs, and what they are bound to.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use lamina_inference::PackageFolders;
+use lamina_inference::{Family, PackageFolders};
 use lamina_store::bindings::{Binding, Bindings};
-use lamina_types::{CAPTION_TEXT_SLOT, INDEX_SLOT, Slot};
+use lamina_types::{CAPTION_TEXT_SLOT, EnrichmentType, INDEX_SLOT, Slot};
 use serde::Deserialize;
 
 use crate::config::InferenceOptions;
@@ -28,6 +28,41 @@ pub fn all() -> Vec<&'static str> {
         .into_iter()
         .chain(public)
         .collect()
+}
+
+/// The slot that an operator means, however it is written.
+///
+/// # Errors
+/// There is none of this name; the message lists all.
+pub fn find(text: &str) -> anyhow::Result<&'static str> {
+    let found = all()
+        .into_iter()
+        .find(|slot| slot.eq_ignore_ascii_case(text));
+    found.with_context(|| {
+        format!(
+            "there is no slot {text:?}; the slots are {}",
+            all().join(", ")
+        )
+    })
+}
+
+/// The families that can answer to a slot.
+pub fn families(slot: &str) -> &'static [Family] {
+    match slot {
+        INDEX_SLOT => &[Family::DualEncoder, Family::ImageEncoder],
+        CAPTION_TEXT_SLOT => &[Family::TextEncoder],
+        _ => match Slot::find(slot).map(|slot| slot.enrichment_type) {
+            Some(EnrichmentType::CaptionImages | EnrichmentType::CaptionObjects) => {
+                &[Family::Captioner]
+            }
+            Some(EnrichmentType::ObjectDetection) => &[Family::Detector],
+            Some(EnrichmentType::ImageTagging) => &[Family::Tagger],
+            Some(
+                EnrichmentType::MultimodelImageEncoding | EnrichmentType::MultimodelObjectEncoding,
+            ) => &[Family::DualEncoder],
+            None => &[],
+        },
+    }
 }
 
 /// All bindings of this process: the options', the database's, the defaults.
@@ -79,9 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_of_a_slot() {
+    fn every_default_is_of_a_slot_and_every_slot_has_a_family() {
         for binding in defaults().unwrap() {
-            assert!(all().contains(&binding.slot.as_str()), "{}", binding.slot);
+            assert_eq!(find(&binding.slot).unwrap(), binding.slot);
         }
+        for slot in all() {
+            assert!(!families(slot).is_empty(), "{slot}");
+        }
+        assert!(find("vl_face_detector").is_err());
+        assert_eq!(find("index").unwrap(), INDEX_SLOT);
     }
 }

@@ -3,5 +3,6 @@
 //! Owns nothing of the product. What it starts it ends; what it waits for has a deadline, never a fixed pause.
 
 pub mod client;
+pub mod hub;
 pub mod pictures;
 pub mod server;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lamina_hub::{Catalog, CatalogEntry, Hub, HubError, HubOptions, pull};
 use lamina_inference::{Family, ModelPackage};
 
-use crate::hub::{FakeHub, content_of, hash, onnx};
+use lamina_testkit::hub::{FakeHub, content_of, hash, onnx};
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
@@ -95,7 +95,7 @@ fn the_catalog_holds_what_it_promises_and_nothing_of_a_forbidden_licence() {
 
 #[test]
 fn every_entry_is_pulled_from_a_hub_and_from_nowhere_else() {
-    let elsewhere = FakeHub::new(|_, stream| crate::hub::status(stream, 502, ""));
+    let elsewhere = FakeHub::new(|_, stream| lamina_testkit::hub::status(stream, 502, ""));
     for entry in Catalog::read(&[models()]).unwrap().entries() {
         let files = made_up(entry);
         let hub = FakeHub::of(files.clone());
@@ -155,7 +155,7 @@ fn every_entry_is_pulled_from_a_hub_and_from_nowhere_else() {
 #[test]
 fn without_a_mirror_the_proxy_of_the_environment_is_asked_for_the_public_hub() {
     // Also shows that the watcher of the test above would see a connection.
-    let proxy = FakeHub::new(|_, stream| crate::hub::status(stream, 502, ""));
+    let proxy = FakeHub::new(|_, stream| lamina_testkit::hub::status(stream, 502, ""));
     let options = HubOptions {
         proxy: Some(proxy.base.clone()),
         ..HubOptions::default()

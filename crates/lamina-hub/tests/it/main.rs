@@ -6,6 +6,5 @@
 )]
 
 mod catalog;
-mod hub;
 mod pulls;
 mod refusals;

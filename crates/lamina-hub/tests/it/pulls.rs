@@ -8,7 +8,7 @@ use lamina_hub::{CatalogEntry, Hub, HubError, HubOptions, pull};
 use lamina_inference::ModelPackage;
 
 use crate::catalog::packages;
-use crate::hub::{FakeHub, File, Request, hash, onnx, status};
+use lamina_testkit::hub::{FakeHub, File, Request, hash, onnx, status};
 
 pub const REVISION: &str = "0123456789012345678901234567890123456789";
 

@@ -3,8 +3,8 @@
 use lamina_hub::{HubError, pull};
 
 use crate::catalog::packages;
-use crate::hub::{FakeHub, File, hash, onnx, status};
 use crate::pulls::{client, entry};
+use lamina_testkit::hub::{FakeHub, File, hash, onnx, status};
 
 fn refused(hub: &FakeHub, pin: Option<&[u8]>) -> HubError {
     let target = tempfile::tempdir().unwrap();

@@ -13,4 +13,5 @@ mod damage;
 mod doors;
 mod enrich;
 mod hostile;
+mod models;
 mod support;

@@ -1,4 +1,9 @@
-//! A hub on the loopback that does what it is told.
+//! A hub of models on the loopback that does what it is told.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a hub that cannot serve has to end the test"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,13 +15,16 @@ use sha2::{Digest as _, Sha256};
 /// One request that came.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// With its query.
     pub path: String,
+    /// By name in small letters.
     pub headers: BTreeMap<String, String>,
     /// How many came for this path before.
     pub earlier: usize,
 }
 
 impl Request {
+    /// First byte that is asked for.
     pub fn range_start(&self) -> usize {
         let range = self.headers.get("range").map_or("bytes=0-", String::as_str);
         range
@@ -30,12 +38,16 @@ impl Request {
 type Handler = dyn Fn(&Request, &mut TcpStream) + Send + Sync;
 
 /// Listens until the process ends.
+#[derive(Debug)]
 pub struct FakeHub {
+    /// `http://127.0.0.1:port`.
     pub base: String,
+    /// What came so far.
     pub requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl FakeHub {
+    /// Listens on a free port; the handler writes the whole answer.
     pub fn new(handler: impl Fn(&Request, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -70,11 +82,13 @@ impl FakeHub {
         )
     }
 
+    /// What came so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }
 
+/// The file that a path ends with.
 pub fn content_of<'a>(files: &'a BTreeMap<String, Vec<u8>>, path: &str) -> Option<&'a [u8]> {
     let found = files
         .iter()
@@ -103,18 +117,24 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
 }
 
 /// How a file is served.
+#[derive(Debug)]
 pub struct File<'a> {
+    /// All of it.
     pub bytes: &'a [u8],
     /// Bytes after which the connection is cut.
     pub cut_after: Option<usize>,
     /// Bytes more than there are, as the length says it.
     pub lie: i64,
+    /// Whether it can be had in parts.
     pub takes_ranges: bool,
+    /// Names this content.
     pub etag: Option<String>,
+    /// Further headers, each ended by CR LF.
     pub headers: String,
 }
 
 impl<'a> File<'a> {
+    /// Served as an honest hub does.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -126,6 +146,7 @@ impl<'a> File<'a> {
         }
     }
 
+    /// Answers a request.
     pub fn send(&self, request: &Request, stream: &mut TcpStream) {
         let asked = request.range_start();
         let is_same = match (&self.etag, request.headers.get("if-range")) {
@@ -157,12 +178,14 @@ impl<'a> File<'a> {
     }
 }
 
+/// An answer without a body.
 pub fn status(stream: &mut TcpStream, status: u16, headers: &str) {
     let head =
         format!("HTTP/1.1 {status} X\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n");
     let _ = stream.write_all(head.as_bytes());
 }
 
+/// SHA-256 in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
     lamina_types::ContentHash::from_bytes(Sha256::digest(bytes).into()).to_hex()
 }
