@@ -67,10 +67,9 @@ def main():
     same = sum(captioner.tokens(s) == captioner.tokens(s, use_cache=False) for s in states)
     report["cached_equals_uncached"] = f"{same} of {len(chosen)}"
     if options.coco:
-        data = json.loads((options.coco / "instances.json").read_text())
-        texts = json.loads((options.coco / "captions.json").read_text())["annotations"]
+        data = json.loads((options.coco / "captions.json").read_text())
         references = {i["id"]: [] for i in data["images"]}
-        for text in texts:
+        for text in data["annotations"]:
             references[text["image_id"]].append(text["caption"])
         said = [say(Image.open(options.coco / "images" / i["file_name"])) for i in data["images"]]
         report["coco"] = figures(said, list(references.values()), every.most_common(1)[0][0])
