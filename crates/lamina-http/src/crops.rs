@@ -59,12 +59,10 @@ async fn cut_in_turn(
 ) -> Result<Bytes, ApiError> {
     let turn = state.cuttings.acquire().await;
     let _turn = turn.map_err(ApiError::internal)?;
-    cut(source, region.area, size).await.map_err(|error| {
-        if matches!(error, ExploreError::BadPicture(_)) {
-            // It was a picture when it was taken in: what lies there now is something else.
-            no_such_picture()
-        } else {
-            error.into()
-        }
-    })
+    let made = cut(source, region.area, size).await;
+    // It was a picture when it was taken in: what lies there now is something else.
+    if let Err(ExploreError::BadPicture(_)) = made {
+        return Err(no_such_picture());
+    }
+    Ok(made?)
 }

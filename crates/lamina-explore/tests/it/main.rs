@@ -8,6 +8,8 @@ mod making;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod photos;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod search;

@@ -59,6 +59,41 @@ fn encoded(ids: &[i64], vectors: &[Embedding]) -> Vec<(i64, Vec<u8>)> {
 }
 
 impl Making<'_> {
+    /// Captions of pictures with given vectors.
+    pub async fn said(
+        pool: &PgPool,
+        dataset: &datasets::Dataset,
+        key: &SpaceKey,
+        rows: &[(Uuid, String, Vec<u8>)],
+    ) {
+        let captions: Vec<NewCaption> = rows
+            .iter()
+            .map(|(id, text, _)| NewCaption {
+                entity_id: *id,
+                source: AnnotationSource::User,
+                caption: text.clone(),
+            })
+            .collect();
+        let entity = EntityType::Images;
+        let put = captions::put(pool, dataset.id, entity, &captions);
+        put.await.unwrap();
+        let dimension = rows[0].2.len() / 2;
+        let vectors: Vec<_> = rows
+            .iter()
+            .map(|(_, text, vector)| (text.clone(), vector.clone()))
+            .collect();
+        let put = text_vectors::put(pool, dataset.owner_id, key, dimension, &vectors);
+        put.await.unwrap();
+        let space = DatasetSpace {
+            entity_type: entity,
+            space: Space::CaptionText,
+            key: key.clone(),
+            dimension: dimension as u32,
+        };
+        let conn = &mut *pool.acquire().await.unwrap();
+        spaces::put(conn, dataset.id, &space).await.unwrap();
+    }
+
     async fn space(&self, entity_type: EntityType, space: Space, dimension: usize) {
         let made = DatasetSpace {
             entity_type,

@@ -84,15 +84,19 @@ impl World {
     }
 }
 
-pub async fn starter() -> (Models, DualEncoder) {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+/// Where the library of the models is.
+pub fn library() -> std::path::PathBuf {
     let search = RuntimeSearch {
         explicit: std::env::var_os("ORT_DYLIB_PATH").map(Into::into),
-        workspace: Some(workspace.clone()),
+        workspace: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")),
         ..RuntimeSearch::default()
     };
-    let library = find_runtime(&search).unwrap_or_else(|missing| panic!("{missing}"));
-    let runtime = Runtime::load(&library, DeviceChoice::Cpu).unwrap();
+    find_runtime(&search).unwrap_or_else(|missing| panic!("{missing}"))
+}
+
+pub async fn starter() -> (Models, DualEncoder) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let runtime = Runtime::load(&library(), DeviceChoice::Cpu).unwrap();
     let options = ModelsOptions {
         dirs: vec![workspace.join("models")],
         encoder: EncoderConfig::default(),
@@ -188,7 +192,7 @@ async fn vectors(random: &mut Random, encoder: &DualEncoder, count: usize) -> Ve
     made
 }
 
-async fn new_dataset(pool: &PgPool, owner: &User) -> DatasetId {
+pub async fn new_dataset(pool: &PgPool, owner: &User) -> DatasetId {
     let new = NewDataset {
         id: DatasetId::new(),
         owner_id: owner.id,
