@@ -84,6 +84,13 @@ impl Calibration {
         Ok(Self { knots })
     }
 
+    /// The given knots, raw and shown, as the `[calibration]` section of a manifest has them: without the ends.
+    pub fn knots(&self) -> (Vec<f32>, Vec<f32>) {
+        let is_end = |knot: &&(f32, f32)| matches!(**knot, (0.0, 0.0) | (2.0, 2.0));
+        let inner = self.knots.iter().filter(|knot| !is_end(knot));
+        inner.copied().unzip()
+    }
+
     /// The distance to show for a raw cosine distance. Input outside 0..=2 counts as the nearer end; not-a-number as 2.
     pub fn apply(&self, raw: f32) -> f32 {
         follow(self.knots.iter().copied(), raw)
@@ -148,6 +155,17 @@ mod tests {
             );
         }
         assert!(map.apply(-1.0) == 0.0 && map.apply(7.0) == 2.0 && map.apply(f32::NAN) == 2.0);
+    }
+
+    #[test]
+    fn the_knots_make_the_same_map_again() {
+        let map = Calibration::new(&[0.5, 0.8, 1.2], &[0.2, 0.5, 1.0]).unwrap();
+        let (raw, shown) = map.knots();
+        assert_eq!(
+            (raw.as_slice(), shown.as_slice()),
+            (&[0.5, 0.8, 1.2][..], &[0.2, 0.5, 1.0][..])
+        );
+        assert_eq!(Calibration::new(&raw, &shown), Ok(map));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! chosen device with a real session; [`ModelPackage::open`] checks every file of a package against its manifest.
 
 mod calibration;
+mod calibration_fit;
 mod captioner;
 mod detector;
 mod device;
@@ -45,6 +46,7 @@ mod vector_graph;
 mod vision;
 
 pub use calibration::{Calibration, CalibrationError};
+pub use calibration_fit::FitError;
 pub use captioner::{
     CaptionError, CaptionOptions, Captioner, LocatedText, PromptError, RegionInput,
 };

@@ -1,4 +1,4 @@
-//! The tagger family: a tiny one of the form of RAM++ against `PyTorch`, and a zero-shot one over the towers of the tiny dual encoder.
+//! The tagger family: a tiny one of the form of `RAM++` against `PyTorch`, and a zero-shot one over the towers of the tiny dual encoder.
 
 use std::path::Path;
 
