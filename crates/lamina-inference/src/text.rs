@@ -234,6 +234,9 @@ impl ModelSession for TextTower {
 }
 
 #[cfg(test)]
+mod golden;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

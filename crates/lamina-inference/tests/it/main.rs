@@ -9,6 +9,7 @@
 
 mod calibration;
 mod captioner;
+mod conventions;
 mod detector;
 mod encoder;
 mod library;
