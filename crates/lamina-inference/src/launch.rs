@@ -80,12 +80,8 @@ impl Launch<'_> {
             is_gpu: device.is_gpu(),
             rebuild_pause: REBUILD_PAUSE,
         };
+        let sessions = self.sessions(plan);
         let source = self.source(plan.role, plan)?;
-        let sessions = if device.is_gpu() {
-            device.sessions()
-        } else {
-            plan.sessions
-        };
         let source = Arc::new(source);
         let make = {
             let source = Arc::clone(&source);
@@ -96,13 +92,23 @@ impl Launch<'_> {
         Ok(pool)
     }
 
-    /// The graph of this role, with the threads of the plan.
+    fn sessions(&self, plan: &GraphPlan) -> usize {
+        let device = self.runtime.device();
+        if device.is_gpu() {
+            device.sessions()
+        } else {
+            plan.sessions
+        }
+    }
+
+    /// The graph of this role, with the threads of the plan as far as there are cores for them.
     pub(crate) fn source(
         &self,
         role: FileRole,
         plan: &GraphPlan,
     ) -> Result<GraphSource, InferenceError> {
-        let (threads, max_batch) = (plan.threads, self.max_batch());
+        let threads = threads_within(cores(), self.sessions(plan), plan.threads);
+        let max_batch = self.max_batch();
         GraphSource::read(self.runtime, self.package, role, threads, max_batch)?
             .ok_or_else(|| self.failed(plan.name, SessionError::Signature("file")))
     }
@@ -140,6 +146,16 @@ impl Launch<'_> {
     }
 }
 
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// As many threads as wanted, but no more than give every session its own cores: threads that share one wait for each other.
+fn threads_within(cores: usize, sessions: usize, wanted: usize) -> usize {
+    wanted.min(cores / sessions.max(1)).max(1)
+}
+
 /// Waits for the threads of pools that were stopped, off the async threads.
 pub(crate) async fn join(threads: Vec<std::thread::JoinHandle<()>>) {
     let join = move || {
@@ -167,5 +183,24 @@ pub(crate) fn check_lengths<'a>(
             expected,
         }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_times_threads_fit_the_cores() {
+        for (cores, sessions, wanted, expected) in [
+            (8, 1, 4, 4),
+            (8, 1, 99, 8),
+            (8, 3, 4, 2),
+            (2, 4, 2, 1),
+            (1, 0, 0, 1),
+        ] {
+            let found = threads_within(cores, sessions, wanted);
+            assert_eq!(found, expected, "{cores} {sessions} {wanted}");
+        }
     }
 }

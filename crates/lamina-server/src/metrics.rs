@@ -85,6 +85,11 @@ fn record_pool(pool: &PoolReport, labels: &[(&'static str, String); 3]) {
         .absolute(pool.failed_batches);
     metrics::counter!("lamina_inference_halved_batches_total", labels)
         .absolute(pool.halved_batches);
+    metrics::counter!("lamina_inference_rebuilt_sessions_total", labels)
+        .absolute(pool.rebuilt_sessions);
+    metrics::counter!("lamina_inference_abandoned_items_total", labels)
+        .absolute(pool.abandoned_items);
+    metrics::counter!("lamina_inference_unusable_outputs_total", labels).absolute(pool.bad_vectors);
     metrics::counter!("lamina_inference_overloaded_total", labels)
         .absolute(pool.overloaded_requests);
     metrics::gauge!("lamina_inference_run_seconds", labels).set(pool.run_seconds);
@@ -92,6 +97,10 @@ fn record_pool(pool: &PoolReport, labels: &[(&'static str, String); 3]) {
         let [model, graph, device] = labels.clone();
         let labels = [model, graph, device, ("lane", lane.to_owned())];
         metrics::gauge!("lamina_inference_waiting", &labels).set(seen.waiting as f64);
+        // Sums since the start: their increase over time, divided by each other, is the mean wait.
+        metrics::counter!("lamina_inference_taken_items_total", &labels).absolute(seen.items);
         metrics::gauge!("lamina_inference_wait_seconds", &labels).set(seen.wait_seconds);
+        metrics::gauge!("lamina_inference_longest_wait_seconds", &labels)
+            .set(seen.longest_wait_seconds);
     }
 }
