@@ -21,3 +21,4 @@ mod starter;
 mod support;
 mod tagger;
 mod text_encoder;
+mod tiny_encoders;

@@ -10,5 +10,6 @@ mod demo;
 mod files;
 mod hostile;
 mod inputs;
+mod processors;
 mod quality;
 mod truth;

@@ -1,4 +1,5 @@
 //! Detectors on the real library.
 
+mod broken;
 mod golden;
 mod weights;
