@@ -1,9 +1,10 @@
 //! Model inputs: the tensors that the reference image processors make.
 
-use fast_image_resize::{FilterType, ResizeAlg};
+use fast_image_resize::FilterType;
 use lamina_types::BoundingBox;
 use serde::{Deserialize, Serialize};
 
+use crate::linear::interpolate;
 use crate::resize::resize;
 use crate::{MediaError, Picture};
 
@@ -148,12 +149,11 @@ pub fn model_input(picture: &Picture, spec: &InputSpec) -> Result<Vec<f32>, Medi
             (picture, width, height)
         }
     };
-    let algorithm = match spec.filter {
-        ResizeFilter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        ResizeFilter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        ResizeFilter::FourNearest => ResizeAlg::Interpolation(FilterType::Bilinear),
+    let rgb = match spec.filter {
+        ResizeFilter::Bilinear => resize(picture, width, height, FilterType::Bilinear)?,
+        ResizeFilter::Bicubic => resize(picture, width, height, FilterType::CatmullRom)?,
+        ResizeFilter::FourNearest => interpolate(picture, width, height),
     };
-    let rgb = resize(picture, width, height, algorithm)?;
 
     let side = size as usize;
     // Only one of a crop and a letterbox is ever other than 0.

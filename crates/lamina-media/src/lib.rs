@@ -46,6 +46,7 @@ mod error;
 mod format;
 mod input;
 mod limits;
+mod linear;
 mod picture;
 mod quality;
 mod resize;

@@ -1,11 +1,11 @@
-//! Resizing as Pillow does it, by antialiased convolution, or as `OpenCV` does it, between neighbours.
+//! Resizing by antialiased convolution, as Pillow does it.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::{MediaError, Picture};
 
-/// The pixels of `picture` at another size. The kernel of a convolution grows with the reduction, so nothing aliases.
+/// The pixels of `picture` at another size. The kernel grows with the reduction, so nothing aliases.
 ///
 /// Across first, then down, rounded to 8 bits in between: the order of Pillow. With kernels that overshoot, the values
 /// that are cut off in between depend on it.
@@ -16,10 +16,10 @@ pub(crate) fn resize(
     picture: &Picture,
     width: u32,
     height: u32,
-    algorithm: ResizeAlg,
+    filter: FilterType,
 ) -> Result<Vec<u8>, MediaError> {
     let (from_width, from_height) = picture.pixel_size();
-    let options = ResizeOptions::new().resize_alg(algorithm);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     let mut resizer = Resizer::new();
     let mut pass = |pixels: &[u8], from: (u32, u32), to: (u32, u32)| {
         let source = ImageRef::new(from.0, from.1, pixels, PixelType::U8x3).map_err(|source| {

@@ -1,6 +1,6 @@
 //! Thumbnails.
 
-use fast_image_resize::{FilterType, ResizeAlg};
+use fast_image_resize::FilterType;
 use webp::{Encoder, WebPConfig};
 
 use crate::resize::resize;
@@ -38,12 +38,7 @@ pub fn cutting(picture: &Picture) -> Result<Vec<u8>, MediaError> {
 
 fn encode(picture: &Picture, longest: u32, quality: f32) -> Result<Vec<u8>, MediaError> {
     let (width, height) = fit(picture.pixel_size(), longest);
-    let rgb = resize(
-        picture,
-        width,
-        height,
-        ResizeAlg::Convolution(FilterType::Bilinear),
-    )?;
+    let rgb = resize(picture, width, height, FilterType::Bilinear)?;
     let mut config = WebPConfig::new().map_err(|()| MediaError::WebpConfiguration)?;
     config.quality = quality;
     // The fastest method: a quarter of the time of the default one (2.7 ms against 11.7 ms for a photo of 512 x 340), for

@@ -1,6 +1,6 @@
 //! Changed copies of a picture, as they turn up in collections.
 
-use fast_image_resize::{FilterType, ResizeAlg};
+use fast_image_resize::FilterType;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
@@ -44,12 +44,7 @@ impl Variant {
                 let size =
                     [width, height].map(|side| ((side as f32 * factor).round() as u32).max(1));
                 (
-                    resize(
-                        picture,
-                        size[0],
-                        size[1],
-                        ResizeAlg::Convolution(FilterType::CatmullRom),
-                    )?,
+                    resize(picture, size[0], size[1], FilterType::CatmullRom)?,
                     (size[0], size[1]),
                 )
             }

@@ -197,12 +197,10 @@ async fn outputs_that_are_no_numbers_are_an_error_that_names_the_picture() {
             .unwrap_err();
         assert_eq!(error.class(), ErrorClass::Internal);
         assert!(error.source().is_some());
-        match error {
-            InferenceError::BadDetections { index, source, .. } => {
-                assert_eq!((index, source), (1, fault), "{graph}");
-            }
-            other => panic!("{graph}: {other:?}"),
-        }
+        let InferenceError::BadDetections { index, source, .. } = error else {
+            panic!("{graph}: {error:?}");
+        };
+        assert_eq!((index, source), (1, fault), "{graph}");
         // The next picture is not affected.
         let found = detector
             .detect(Lane::Bulk, vec![input(0.1)], 0.1)
