@@ -73,7 +73,7 @@ impl Explorer {
         }))
     }
 
-    /// Stops building graphs in the background.
+    /// Ends what is being built in memory: graphs, and rebuilds of damaged generations.
     pub fn stop(&self) {
         self.0.library.stop.stop();
     }

@@ -6,10 +6,12 @@
 //! Every `INDEX` space has generations; a space that is only searched (captions, encodings of enrichments) needs none, its
 //! vectors are read from Postgres.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lamina_index::{
-    ExpectedGeneration, Generation, GenerationHeader, IndexSettings, StopFlag, VectorBlock,
+    ExpectedGeneration, FileBytes, Generation, GenerationHeader, IndexSettings, StopFlag,
+    VectorBlock,
 };
 use lamina_jobs::{NewJob, Phase};
 use lamina_store::spaces::DatasetSpace;
@@ -76,6 +78,12 @@ pub fn expectation(row: &generations::Generation, space: &DatasetSpace) -> Expec
     }
 }
 
+/// Reads a generation's file, or says why it cannot be used.
+fn open(path: &Path, expected: &ExpectedGeneration) -> Result<Generation, String> {
+    let file = FileBytes::open(path).map_err(|error| error.to_string())?;
+    Generation::load(&Arc::new(file), expected).map_err(|damage| damage.to_string())
+}
+
 /// What a reader needs to load or rebuild a generation.
 pub struct Shelf<'a> {
     /// Postgres.
@@ -86,6 +94,8 @@ pub struct Shelf<'a> {
     pub owner: UserId,
     /// How to index, should it have to be rebuilt.
     pub settings: IndexSettings,
+    /// Raised when the reader goes away: ends a rebuild in memory.
+    pub stop: StopFlag,
 }
 
 impl Shelf<'_> {
@@ -114,16 +124,10 @@ impl Shelf<'_> {
         row: &generations::Generation,
     ) -> Result<Generation, ExploreError> {
         let expected = expectation(row, space);
-        let reason = match self.blobs.get(&row.blob_key).await {
-            Ok(bytes) => {
-                match tokio::task::spawn_blocking(move || Generation::decode(&bytes, &expected))
-                    .await?
-                {
-                    Ok(generation) => return Ok(generation),
-                    Err(damage) => damage.to_string(),
-                }
-            }
-            Err(error) => error.to_string(),
+        let path = self.blobs.generation_path(&row.blob_key)?;
+        let reason = match tokio::task::spawn_blocking(move || open(&path, &expected)).await? {
+            Ok(generation) => return Ok(generation),
+            Err(reason) => reason,
         };
         tracing::warn!(
             dataset.id = %dataset, generation.number = row.number, reason,
@@ -136,7 +140,7 @@ impl Shelf<'_> {
             space,
             row.number,
             self.settings,
-            StopFlag::new(),
+            self.stop.clone(),
         )
         .await
     }

@@ -81,6 +81,7 @@ impl Library {
             blobs: &self.blobs,
             owner: dataset.owner_id,
             settings,
+            stop: self.stop.clone(),
         };
         let row = shelf.newest(dataset.id, space).await?;
         let header = expectation(&row, space).header;
@@ -91,11 +92,7 @@ impl Library {
         }
         let generation = shelf.take(dataset.id, space, &row).await?;
         let columns = columns(generation.vectors.len()).await?;
-        let snapshot = DatasetSnapshot::new(generation, columns);
-        if let Some(job) = snapshot.graph_job(settings, self.stop.clone()) {
-            tokio::task::spawn_blocking(job);
-        }
-        Ok(snapshot)
+        Ok(DatasetSnapshot::new(generation, columns))
     }
 
     /// The vectors of a space that is only searched, read from Postgres. The graph of a large one is built in the background.

@@ -2,27 +2,31 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lamina_index::{ExactIndex, Hit, HnswIndex, IndexSettings, StopFlag, VectorBlock, VectorIndex};
+use lamina_index::{
+    ExactIndex, FrozenGraph, FrozenIndex, Generation, Hit, IndexError, IndexSettings, StopFlag,
+    VectorBlock, VectorIndex,
+};
 use roaring::RoaringBitmap;
 
 use crate::ExploreError;
 
-/// One block of vectors with its index: exact, until the graph of a large block stands.
+/// One block of vectors with its index. That of a generation comes with it; other blocks are searched exactly until the graph
+/// of a large one stands.
 #[derive(Debug)]
 pub(crate) struct Searchable {
     vectors: Arc<VectorBlock>,
-    exact: ExactIndex,
-    graph: Arc<OnceLock<HnswIndex>>,
+    index: Box<dyn VectorIndex>,
+    graph: Arc<OnceLock<FrozenIndex>>,
     /// Whose each row is, ascending, where that is not simply the row's number: items may have none or several.
     owners: Option<Vec<u32>>,
 }
 
 impl Searchable {
-    /// One vector per item, in the order of ordinals.
-    pub(crate) fn of_all(vectors: Arc<VectorBlock>) -> Self {
+    /// The vectors of a generation, one per item, in the order of ordinals.
+    pub(crate) fn of_generation(generation: &Generation) -> Self {
         Self {
-            exact: ExactIndex::new(Arc::clone(&vectors)),
-            vectors,
+            vectors: Arc::clone(&generation.vectors),
+            index: generation.index(),
             graph: Arc::default(),
             owners: None,
         }
@@ -32,8 +36,10 @@ impl Searchable {
     pub(crate) fn of_some(vectors: Arc<VectorBlock>, owners: Vec<u32>) -> Self {
         let is_plain = (0..).zip(&owners).all(|(row, owner)| row == *owner);
         Self {
+            index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
+            vectors,
+            graph: Arc::default(),
             owners: (!is_plain).then_some(owners),
-            ..Self::of_all(vectors)
         }
     }
 
@@ -46,7 +52,7 @@ impl Searchable {
     ) -> Option<impl FnOnce() + Send + use<>> {
         (self.vectors.len() > settings.exact_limit).then(|| {
             let (vectors, graph) = (Arc::clone(&self.vectors), Arc::clone(&self.graph));
-            move || match HnswIndex::build(vectors, &settings, &stop) {
+            move || match grow(vectors, &settings, &stop) {
                 Ok(built) => {
                     let _ = graph.set(built);
                 }
@@ -71,7 +77,7 @@ impl Searchable {
         let stop = StopFlag::new();
         let index: &dyn VectorIndex = match self.graph.get() {
             Some(graph) => graph,
-            None => &self.exact,
+            None => &*self.index,
         };
         let Some(owners) = &self.owners else {
             return Ok(index.range_search(query, max_distance, allowed, &stop)?);
@@ -105,6 +111,15 @@ impl Searchable {
         let owners = self.owners.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
         vectors + graph + owners
     }
+}
+
+fn grow(
+    vectors: Arc<VectorBlock>,
+    settings: &IndexSettings,
+    stop: &StopFlag,
+) -> Result<FrozenIndex, IndexError> {
+    let graph = FrozenGraph::build(&vectors, stop)?;
+    FrozenIndex::new(vectors, Arc::new(graph), settings)
 }
 
 /// The rows of the allowed items.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use lamina_index::{Generation, Hit, IndexSettings, StopFlag};
+use lamina_index::{Generation, Hit};
 use lamina_types::{EntityType, IssueType, LEVELS, SimilarityThreshold, Space};
 use roaring::RoaringBitmap;
 use tokio::sync::OnceCell;
@@ -42,9 +42,9 @@ struct Derived {
 }
 
 impl DatasetSnapshot {
-    /// Puts a snapshot together.
+    /// Puts a snapshot together; the generation brings its index.
     pub fn new(generation: Generation, columns: Columns) -> Self {
-        let search = Searchable::of_all(Arc::clone(&generation.vectors));
+        let search = Searchable::of_generation(&generation);
         let derived = Derived {
             generation,
             search,
@@ -68,16 +68,6 @@ impl DatasetSnapshot {
             encoding: OnceCell::new(),
             handed_out: HandedOut::default(),
         }
-    }
-
-    /// Work that builds the graph of a large dataset, for a blocking thread; searches are exact until it stands. `None` for
-    /// a dataset that is searched exactly.
-    pub fn graph_job(
-        &self,
-        settings: IndexSettings,
-        stop: StopFlag,
-    ) -> Option<impl FnOnce() + Send + use<>> {
-        self.derived.search.graph_job(settings, stop)
     }
 
     /// Number of items.

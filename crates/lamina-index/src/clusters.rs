@@ -9,8 +9,9 @@
 
 use rayon::prelude::*;
 
-use crate::distance::{dot, from_cosine};
+use crate::distance::from_cosine;
 use crate::graph::Sets;
+use crate::kernels::kernels;
 use crate::{IndexError, StopFlag};
 
 /// Rounds from one level's bound to the next. More rounds come closer to joining the globally nearest pair first.
@@ -113,7 +114,7 @@ impl Agglomeration {
     /// Average distance of all pairs between two clusters.
     fn linkage(&self, a: u32, b: u32) -> f32 {
         let pairs = self.weights[a as usize] * self.weights[b as usize];
-        from_cosine(dot(self.sum(a), self.sum(b)) / pairs)
+        from_cosine(kernels().dot(self.sum(a), self.sum(b)) / pairs)
     }
 
     /// Joins the clusters of two rows.

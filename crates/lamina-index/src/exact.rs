@@ -12,8 +12,9 @@ use crate::{Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 /// Rows between two looks at the stop flag; also the unit of parallel work.
 const ROWS_AT_ONCE: usize = 4_096;
 
-/// Values to look at from which a scan is worth spreading over the pool (about half a millisecond on one core).
-const PARALLEL_VALUES: usize = 2 << 20;
+/// Values to look at from which a scan is worth spreading over the pool: about a millisecond on one core. Waking the other
+/// cores costs more CPU time than shorter scans take.
+const PARALLEL_VALUES: usize = 16 << 20;
 
 /// Searches by scanning. Recall 1 by construction.
 #[derive(Debug, Clone)]

@@ -1,30 +1,40 @@
 //! The generation file.
 //!
-//! All numbers are little-endian. `LAMINAGN`, format version (u32), header, sections, SHA-256 of everything before it. The
-//! header is a length (u32) and: origin dataset (16 bytes), entity type, space, package, parameters (each a u32 length and
+//! All numbers are little-endian. `LAMINAGN`, format version (u32), header, sections, checksum of everything before it: the
+//! SHA-256 of the SHA-256 of every mebibyte and of the length, so that all cores can check a large file. The header is a length (u32) and: origin dataset (16 bytes), entity type, space, package, parameters (each a u32 length and
 //! text), number (i32), dimension (u32), count (u32), settings (five cluster distances, duplicate similarity, outlier
 //! distance as f32, exact limit as u64, neighbours as u32), neighbours per item (u32), duplicate floor (f32). A section is a
-//! tag (four bytes), a length (u64) and that many bytes; all sections are present once, in the order of [`SECTIONS`].
+//! tag (four bytes), a length (u64), zeros up to a multiple of 64 bytes from the start of the file, and that many bytes, so
+//! that vectors and links can be used where they lie in a mapped file; all sections are present once, in the order of
+//! [`SECTIONS`].
 //!
 //! Reading verifies first and interprets afterwards, and interprets as if nothing had been verified: no length is believed
 //! before it is compared with what the header implies and with the bytes that are there.
 
+mod column;
 mod decode;
+mod graph;
 mod reader;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::{Generation, GenerationHeader};
 
 /// Version of the format that is written and read.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"LAMINAGN";
 const TRAILER: usize = 32;
+/// Sections begin at multiples of this: a cache line.
+const ALIGNMENT: usize = 64;
+/// Bytes whose checksum is taken at once.
+const CHECKED_AT_ONCE: usize = 1 << 20;
 
 /// Tags and names of the sections, in order.
-const SECTIONS: [(&[u8; 4], &str); 7] = [
+const SECTIONS: [(&[u8; 4], &str); 8] = [
     (b"VECS", "vectors"),
+    (b"GRPH", "graph"),
     (b"NEAR", "neighbours"),
     (b"LEVL", "levels"),
     (b"DUPL", "duplicates"),
@@ -47,7 +57,7 @@ pub struct ExpectedGeneration {
 impl Generation {
     /// The file of this generation.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bytes_in_memory() + 1_024);
+        let mut bytes = Vec::with_capacity(self.bytes_in_file());
         bytes.extend_from_slice(MAGIC);
         put_u32(&mut bytes, FORMAT_VERSION);
         let header = self.encode_header();
@@ -57,19 +67,28 @@ impl Generation {
             bytes.extend_from_slice(tag);
             let length_at = bytes.len();
             bytes.extend_from_slice(&[0; 8]);
+            bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+            let start = bytes.len();
             self.encode_section(name, &mut bytes);
-            let length = (bytes.len() - length_at - 8) as u64;
+            let length = (bytes.len() - start) as u64;
             bytes[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
         }
-        let checksum: [u8; TRAILER] = Sha256::digest(&bytes).into();
+        let checksum = checksum(&bytes);
         bytes.extend_from_slice(&checksum);
         bytes
     }
 
-    /// The checksum to record beside a file made by [`Generation::encode`]: SHA-256 of all but its last 32 bytes, which in a
-    /// sound file are equal to it.
+    /// The checksum to record beside a file made by [`Generation::encode`]: that of all but its last 32 bytes, which in a
+    /// sound file are equal to it. Runs on the current rayon pool.
     pub fn checksum_of(bytes: &[u8]) -> [u8; 32] {
-        Sha256::digest(&bytes[..bytes.len().saturating_sub(TRAILER)]).into()
+        checksum(&bytes[..bytes.len().saturating_sub(TRAILER)])
+    }
+
+    /// A little more than the file will have.
+    fn bytes_in_file(&self) -> usize {
+        let graph = self.graph.as_ref().map_or(0, |graph| graph.len() * 144);
+        let per_item = 2 * self.vectors.dimension() + 8 * self.neighbours.per_item() + 44;
+        self.vectors.len() * per_item + graph + 4_096
     }
 
     fn encode_header(&self) -> Vec<u8> {
@@ -105,7 +124,8 @@ impl Generation {
 
     fn encode_section(&self, name: &str, bytes: &mut Vec<u8>) {
         match name {
-            "vectors" => self.vectors.extend_le_bytes(bytes),
+            "vectors" => bytes.extend_from_slice(self.vectors.as_le_bytes()),
+            "graph" => graph::encode(self.graph.as_deref(), bytes),
             "neighbours" => {
                 for hit in self.neighbours.all() {
                     put_u32(bytes, hit.ordinal);
@@ -129,6 +149,18 @@ impl Generation {
             _ => put_f32s(bytes, &self.duplicate_confidence),
         }
     }
+}
+
+/// Checksum of a file without its trailer.
+fn checksum(body: &[u8]) -> [u8; TRAILER] {
+    let parts: Vec<[u8; TRAILER]> = body
+        .par_chunks(CHECKED_AT_ONCE)
+        .map(|part| Sha256::digest(part).into())
+        .collect();
+    let mut all = Sha256::new();
+    all.update((body.len() as u64).to_le_bytes());
+    all.update(parts.as_flattened());
+    all.finalize().into()
 }
 
 fn put_u32(bytes: &mut Vec<u8>, value: u32) {

@@ -11,7 +11,10 @@ use crate::graph::Edge;
 use crate::neighbours::{Neighbours, walk};
 use crate::scores::score;
 use crate::twins::Twins;
-use crate::{ExactIndex, HnswIndex, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex};
+use crate::{
+    ExactIndex, FrozenGraph, FrozenIndex, IndexError, IndexSettings, StopFlag, VectorBlock,
+    VectorIndex,
+};
 
 /// What a generation is of. Equal headers and counts mean the same ordinals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Generation {
     pub settings: IndexSettings,
     /// The vectors.
     pub vectors: Arc<VectorBlock>,
+    /// The graph that leads searches; none up to the exact limit.
+    pub graph: Option<Arc<FrozenGraph>>,
     /// Nearest neighbours of every item.
     pub neighbours: Neighbours,
     /// For each level, finest first, the lowest ordinal of the cluster of each item. Nested: a cluster of one level lies inside
@@ -60,6 +65,7 @@ impl std::fmt::Debug for Generation {
         f.debug_struct("Generation")
             .field("header", &self.header)
             .field("vectors", &self.vectors)
+            .field("graph", &self.graph)
             .field("neighbours", &self.neighbours)
             .field("duplicates", &self.duplicates)
             .finish_non_exhaustive()
@@ -73,14 +79,32 @@ impl Generation {
         self.duplicates.groups(similarity)
     }
 
-    /// Bytes held.
+    /// Searches its vectors: by its graph if it has one, else exactly. Takes no time.
+    pub fn index(&self) -> Box<dyn VectorIndex> {
+        let vectors = || Arc::clone(&self.vectors);
+        let frozen = self.graph.as_ref().and_then(|graph| {
+            // A graph of another number of rows, which only a caller could have put there, is of no use.
+            FrozenIndex::new(vectors(), Arc::clone(graph), &self.settings).ok()
+        });
+        match frozen {
+            Some(frozen) => Box::new(frozen),
+            None => Box::new(ExactIndex::new(vectors())),
+        }
+    }
+
+    /// Bytes held; what lies in a mapped file is not counted.
     pub fn bytes_in_memory(&self) -> usize {
+        let graph = self
+            .graph
+            .as_ref()
+            .map_or(0, |graph| graph.bytes_in_memory());
         let lists = self.levels.iter().map(Vec::capacity).sum::<usize>()
             + self.uniqueness.capacity()
             + self.outlier_confidence.capacity()
             + self.duplicate_confidence.capacity();
         size_of::<Self>()
             + self.vectors.bytes_in_memory()
+            + graph
             + self.neighbours.bytes_in_memory()
             + self.duplicates.bytes_in_memory()
             + lists * size_of::<u32>()
@@ -90,7 +114,7 @@ impl Generation {
 /// Builds a generation. Deterministic up to `settings.exact_limit` vectors; above it the graph differs a little from run to run.
 ///
 /// Runs on the rayon pool it is called in. Needs, besides the result, about 8 bytes per value while it runs, and above the
-/// limit the graph (about 3 kB per vector of 256 values).
+/// limit the growing graph (about 4 kB per vector of 512 values).
 ///
 /// # Errors
 /// Settings that make no sense, or the stop flag.
@@ -100,50 +124,35 @@ pub fn build(
     settings: &IndexSettings,
     stop: &StopFlag,
 ) -> Result<Generation, IndexError> {
-    build_with_index(header, vectors, settings, stop).map(|(generation, _)| generation)
-}
-
-/// Builds a generation and hands out the index that was made on the way, so that it need not be made again for searching.
-///
-/// # Errors
-/// As [`build`].
-pub fn build_with_index(
-    header: GenerationHeader,
-    vectors: Arc<VectorBlock>,
-    settings: &IndexSettings,
-    stop: &StopFlag,
-) -> Result<(Generation, Box<dyn VectorIndex>), IndexError> {
     settings.check()?;
     stop.check()?;
     let twins = Twins::find(&vectors);
-    let index: Box<dyn VectorIndex>;
-    let (kinds, forest, floor) = if vectors.len() <= settings.exact_limit {
+    let (graph, kinds, forest, floor) = if vectors.len() <= settings.exact_limit {
         let (kinds, forest) = all_pairs(&vectors, &twins.firsts(), settings.neighbours, stop)?;
-        index = Box::new(ExactIndex::new(Arc::clone(&vectors)));
-        (kinds, forest, FLOOR_SIMILARITY)
+        (None, kinds, forest, FLOOR_SIMILARITY)
     } else {
-        let graph = HnswIndex::build(Arc::clone(&vectors), settings, stop)?;
-        let (kinds, forest) = walk(&graph, &vectors, settings.neighbours, stop)?;
-        index = Box::new(graph);
-        (kinds, forest, FORMABLE_SIMILARITY)
+        let graph = Arc::new(FrozenGraph::build_over(&vectors, &twins, stop)?);
+        let index = FrozenIndex::new(Arc::clone(&vectors), Arc::clone(&graph), settings)?;
+        let (kinds, forest) = walk(&index, &vectors, &twins, settings.neighbours, stop)?;
+        (Some(graph), kinds, forest, FORMABLE_SIMILARITY)
     };
     let levels = cluster(&vectors, &twins, &kinds, &forest, settings, stop)?;
     let neighbours = kinds.spread(&twins, vectors.len(), settings.neighbours);
     stop.check()?;
     let scores = score(&neighbours, vectors.len(), settings);
     let duplicates = Duplicates::new(vectors.len(), floor, spread_forest(&forest, &twins));
-    let generation = Generation {
+    Ok(Generation {
         header,
         settings: *settings,
         vectors,
+        graph,
         neighbours,
         levels,
         duplicates,
         uniqueness: scores.uniqueness,
         outlier_confidence: scores.outlier_confidence,
         duplicate_confidence: scores.duplicate_confidence,
-    };
-    Ok((generation, index))
+    })
 }
 
 /// Clusters the kinds, then gives each item the level's cluster of its kind. The lowest item of a cluster of kinds is the

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::{ExactIndex, Hit, HnswIndex, IndexError, IndexSettings, StopFlag, VectorBlock};
+use crate::{
+    ExactIndex, FrozenGraph, FrozenIndex, Hit, IndexError, IndexSettings, StopFlag, VectorBlock,
+};
 
 /// Nearest-neighbour search over one block of vectors. Immutable and shareable; ordinals are rows of the block.
 ///
@@ -48,7 +50,7 @@ pub trait VectorIndex: Send + Sync + std::fmt::Debug {
 }
 
 /// The form of index that fits the number of vectors: exact up to `settings.exact_limit`, a graph above. Above the limit this
-/// builds the graph, which takes minutes for a million vectors; [`crate::build_with_index`] hands out the one it built.
+/// builds the graph, which takes minutes for a million vectors; a [`crate::Generation`] brings its own.
 ///
 /// # Errors
 /// Settings that make no sense, or the stop flag.
@@ -61,5 +63,6 @@ pub fn open_index(
     if vectors.len() <= settings.exact_limit {
         return Ok(Box::new(ExactIndex::new(vectors)));
     }
-    Ok(Box::new(HnswIndex::build(vectors, settings, stop)?))
+    let graph = Arc::new(FrozenGraph::build(&vectors, stop)?);
+    Ok(Box::new(FrozenIndex::new(vectors, graph, settings)?))
 }

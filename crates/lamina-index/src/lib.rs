@@ -16,19 +16,24 @@
 
 mod all_pairs;
 mod clusters;
+mod column;
 mod damage;
 mod distance;
 mod duplicates;
 mod error;
 mod exact;
+mod file_bytes;
 mod format;
+mod frozen;
 mod generation;
 mod graph;
 mod hits;
 mod hnsw;
 mod index;
+mod kernels;
 mod labels;
 mod neighbours;
+mod products;
 mod scores;
 mod settings;
 mod stop;
@@ -39,11 +44,18 @@ pub use damage::DamagedGeneration;
 pub use duplicates::{DUPLICATE_LADDER, DUPLICATE_STEPS, Duplicates, duplicate_confidence};
 pub use error::{ErrorClass, IndexError, VectorError};
 pub use exact::ExactIndex;
+pub use file_bytes::FileBytes;
 pub use format::{ExpectedGeneration, FORMAT_VERSION};
-pub use generation::{Generation, GenerationHeader, build, build_with_index};
+pub use frozen::{FrozenGraph, FrozenIndex};
+pub use generation::{Generation, GenerationHeader, build};
 pub use hits::Hit;
-pub use hnsw::HnswIndex;
+pub use hnsw::HnswGraph;
 pub use index::{VectorIndex, open_index};
+/// The vector instructions that distances are computed with on this machine, for reports.
+pub fn instructions() -> &'static str {
+    kernels::kernels().name()
+}
+
 pub use labels::{LabelIssues, label_issues};
 pub use neighbours::Neighbours;
 pub use settings::{DEFAULT_EXACT_LIMIT, DEFAULT_NEIGHBOURS, IndexSettings};

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use crate::duplicates::FORMABLE_BOUND;
+use crate::frozen::FIND_BREADTH;
 use crate::graph::{Edge, reduce_to_forest};
 use crate::twins::Twins;
-use crate::{Hit, HnswIndex, IndexError, StopFlag, VectorBlock};
+use crate::{FrozenIndex, Hit, IndexError, StopFlag, VectorBlock};
 
 /// Kinds between two looks at the stop flag.
 const KINDS_AT_ONCE: usize = 1_024;
@@ -94,23 +95,29 @@ impl Neighbours {
 
 /// Nearest kinds of every kind and the near-copy edges between kinds, walked from a graph.
 pub(crate) fn walk(
-    index: &HnswIndex,
+    index: &FrozenIndex,
     vectors: &VectorBlock,
+    twins: &Twins,
     k: usize,
     stop: &StopFlag,
 ) -> Result<(Neighbours, Vec<Edge>), IndexError> {
-    let twins = index.twins();
     let per_kind = k.min(twins.len().saturating_sub(1));
     let mut hits = Vec::with_capacity(per_kind * twins.len());
     let mut edges = Vec::new();
     let kinds: Vec<u32> = (0..twins.len() as u32).collect();
+    let surroundings = Surroundings {
+        index,
+        vectors,
+        twins,
+        per_kind,
+    };
     for part in kinds.chunks(KINDS_AT_ONCE) {
         stop.check()?;
-        let lists: Vec<(Vec<Hit>, Vec<Edge>)> = part
+        let lists: Result<Vec<(Vec<Hit>, Vec<Edge>)>, IndexError> = part
             .par_iter()
-            .map(|kind| around(index, vectors, *kind, per_kind))
+            .map(|kind| surroundings.of(*kind, stop))
             .collect();
-        for (list, near) in lists {
+        for (list, near) in lists? {
             hits.extend(list);
             edges.extend(near);
         }
@@ -122,60 +129,73 @@ pub(crate) fn walk(
     Ok((Neighbours::new(per_kind, hits), edges))
 }
 
-fn around(
-    index: &HnswIndex,
-    vectors: &VectorBlock,
-    kind: u32,
+/// Looks around kinds.
+struct Surroundings<'a> {
+    index: &'a FrozenIndex,
+    vectors: &'a VectorBlock,
+    twins: &'a Twins,
     per_kind: usize,
-) -> (Vec<Hit>, Vec<Edge>) {
-    let query = vectors.unit_row(index.twins().first(kind) as usize);
-    let mut count = per_kind + 1;
-    let all_kinds = index.twins().len();
-    let mut near = index.nearest_kinds(&query, count);
-    while near.len() < count
-        || (count < MOST_NEAR_COPIES
-            && near
-                .last()
-                .is_some_and(|hit| hit.distance <= FORMABLE_BOUND))
-    {
-        if near.len() < count || index.scan_is_cheaper(all_kinds, count) {
-            near = every_kind(index, vectors, &query);
-            break;
-        }
-        count *= 4;
-        near = index.nearest_kinds(&query, count);
-    }
-    near.retain(|hit| hit.ordinal != kind);
-    // The same function as below the limit: the same number from both ends of an edge.
-    for hit in &mut near {
-        hit.distance = vectors.distance(
-            index.twins().first(kind) as usize,
-            index.twins().first(hit.ordinal) as usize,
-        );
-    }
-    near.sort_unstable();
-    let edges = near
-        .iter()
-        .take_while(|hit| hit.distance <= FORMABLE_BOUND)
-        .map(|hit| Edge {
-            a: kind.min(hit.ordinal),
-            b: kind.max(hit.ordinal),
-            distance: hit.distance,
-        })
-        .collect();
-    near.truncate(per_kind);
-    (near, edges)
 }
 
-/// All kinds by distance, where the graph does not lead to enough of them.
-fn every_kind(index: &HnswIndex, vectors: &VectorBlock, query: &[f32]) -> Vec<Hit> {
-    let twins = index.twins();
-    let mut hits: Vec<Hit> = (0..twins.len() as u32)
-        .map(|kind| Hit {
-            ordinal: kind,
-            distance: vectors.distance_to(twins.first(kind) as usize, query),
-        })
-        .collect();
-    hits.sort_unstable();
-    hits
+impl Surroundings<'_> {
+    /// The nearest other kinds of a kind, and its near-copies.
+    fn of(&self, kind: u32, stop: &StopFlag) -> Result<(Vec<Hit>, Vec<Edge>), IndexError> {
+        let point = self.twins.first(kind);
+        let mut near = self.points_around(point, stop)?;
+        near.retain(|hit| hit.ordinal != point);
+        // The same function as below the limit: the same number from both ends of an edge.
+        for hit in &mut near {
+            hit.distance = self.vectors.distance(point as usize, hit.ordinal as usize);
+            hit.ordinal = self.twins.kind(hit.ordinal);
+        }
+        near.sort_unstable();
+        let edges = near
+            .iter()
+            .take_while(|hit| hit.distance <= FORMABLE_BOUND)
+            .map(|hit| Edge {
+                a: kind.min(hit.ordinal),
+                b: kind.max(hit.ordinal),
+                distance: hit.distance,
+            })
+            .collect();
+        near.truncate(self.per_kind);
+        Ok((near, edges))
+    }
+
+    /// The points nearest to a point: one more than wanted because it finds itself, and all of its near-copies.
+    fn points_around(&self, point: u32, stop: &StopFlag) -> Result<Vec<Hit>, IndexError> {
+        let query = self.vectors.unit_row(point as usize);
+        let start = Hit {
+            ordinal: point,
+            distance: 0.0,
+        };
+        let wanted = self.per_kind + 1;
+        let mut breadth = FIND_BREADTH.max(2 * wanted);
+        let mut near = self.index.nearest_from(&query, start, breadth, stop)?;
+        let reaches_out =
+            |near: &[Hit]| near.last().is_some_and(|hit| hit.distance > FORMABLE_BOUND);
+        while near.len() >= wanted && breadth < MOST_NEAR_COPIES && !reaches_out(&near) {
+            breadth *= 4;
+            near = self.index.nearest_from(&query, start, breadth, stop)?;
+        }
+        if near.len() < wanted {
+            return Ok(self.every_point(&query));
+        }
+        Ok(near)
+    }
+
+    /// All points by distance, where the graph does not lead to enough of them.
+    fn every_point(&self, query: &[f32]) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = (0..self.twins.len() as u32)
+            .map(|kind| {
+                let ordinal = self.twins.first(kind);
+                Hit {
+                    ordinal,
+                    distance: self.vectors.distance_to(ordinal as usize, query),
+                }
+            })
+            .collect();
+        hits.sort_unstable();
+        hits
+    }
 }

@@ -69,13 +69,12 @@ impl IndexSettings {
         Ok(())
     }
 
-    /// Rows that can be looked at one by one in the time in which a walk through the graph of `hnsw_rs` weighs one candidate:
-    /// about 100 (a walk of breadth 96 costs as much as a scan of some 9,000 rows). It shrinks with the limit, so that
-    /// small limits still walk.
+    /// Rows that can be scanned in the time in which an unfiltered walk weighs one of the candidates it keeps: about 32
+    /// (see `docs/benchmarks.md`). It shrinks with the limit, so that small limits still walk.
     pub(crate) const fn rows_per_candidate(&self) -> usize {
-        let share = self.exact_limit / 500;
-        if share > 100 {
-            100
+        let share = self.exact_limit / 1_500;
+        if share > 32 {
+            32
         } else if share < 1 {
             1
         } else {

@@ -85,11 +85,6 @@ impl Twins {
             .map(|kind| self.first(kind))
             .collect()
     }
-
-    pub(crate) fn bytes_in_memory(&self) -> usize {
-        (self.kinds.capacity() + self.starts.capacity() + self.members.capacity())
-            * size_of::<u32>()
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use lamina_types::Embedding;
+use rayon::prelude::*;
 
-use crate::distance::{dot_half, dot_halves, from_cosine};
+use crate::column::Column;
+use crate::distance::from_cosine;
+use crate::kernels::kernels;
 use crate::{IndexError, VectorError};
 
 /// How far from 1 the length of a stored vector may be. Rounding to half precision moves it by at most 5e-4.
-const UNIT_TOLERANCE: f64 = 1e-3;
+const UNIT_TOLERANCE: f32 = 1e-3;
 
 /// Rows of unit vectors of one dimension, stored as f16, computed with as f32. The row number is the ordinal.
 ///
@@ -17,7 +20,7 @@ const UNIT_TOLERANCE: f64 = 1e-3;
 #[derive(Clone, PartialEq)]
 pub struct VectorBlock {
     dimension: usize,
-    values: Vec<f16>,
+    values: Column<f16>,
     /// 1 / length of each stored row.
     scales: Vec<f32>,
 }
@@ -51,7 +54,7 @@ impl VectorBlock {
         }
         Ok(Self {
             dimension,
-            values: Vec::with_capacity(rows.saturating_mul(dimension)),
+            values: Vec::with_capacity(rows.saturating_mul(dimension)).into(),
             scales: Vec::with_capacity(rows),
         })
     }
@@ -98,6 +101,25 @@ impl VectorBlock {
         Ok(block)
     }
 
+    /// All rows as they lie in a file.
+    ///
+    /// # Errors
+    /// As [`VectorBlock::from_le_rows`].
+    pub(crate) fn from_column(dimension: usize, values: Column<f16>) -> Result<Self, IndexError> {
+        let scales: Result<Vec<f32>, IndexError> = values
+            .par_chunks(dimension.max(1))
+            .enumerate()
+            .map(|(row, values)| {
+                unit_scale(dimension, values).map_err(|source| IndexError::Row { row, source })
+            })
+            .collect();
+        Ok(Self {
+            dimension,
+            scales: scales?,
+            values,
+        })
+    }
+
     /// Appends a row.
     ///
     /// # Errors
@@ -132,15 +154,16 @@ impl VectorBlock {
         if row >= i32::MAX as usize {
             return Err(IndexError::TooMany(row + 1));
         }
-        let start = self.values.len();
-        self.values.extend(values);
-        match unit_scale(self.dimension, &self.values[start..]) {
+        let stored = self.values.make_owned();
+        let start = stored.len();
+        stored.extend(values);
+        match unit_scale(self.dimension, &stored[start..]) {
             Ok(scale) => {
                 self.scales.push(scale);
                 Ok(())
             }
             Err(source) => {
-                self.values.truncate(start);
+                stored.truncate(start);
                 Err(IndexError::Row { row, source })
             }
         }
@@ -195,24 +218,29 @@ impl VectorBlock {
         if a == b {
             return 0.0;
         }
-        from_cosine(dot_halves(self.row(a), self.row(b)) * (self.scales[a] * self.scales[b]))
+        from_cosine(
+            kernels().dot_halves(self.row(a), self.row(b)) * (self.scales[a] * self.scales[b]),
+        )
     }
 
     /// Cosine distance of a row to a unit vector of the same dimension.
     pub(crate) fn distance_to(&self, ordinal: usize, unit: &[f32]) -> f32 {
-        from_cosine(dot_half(unit, self.row(ordinal)) * self.scales[ordinal])
+        from_cosine(kernels().dot_half(unit, self.row(ordinal)) * self.scales[ordinal])
     }
 
     /// All rows as little-endian bytes, for the generation file.
-    pub(crate) fn extend_le_bytes(&self, into: &mut Vec<u8>) {
-        for value in &self.values {
-            into.extend_from_slice(&value.to_le_bytes());
-        }
+    pub(crate) fn as_le_bytes(&self) -> &[u8] {
+        self.values.as_bytes()
     }
 
-    /// Bytes held.
+    /// All values, row after row, and 1 / length of each row.
+    pub(crate) fn parts(&self) -> (&[f16], &[f32]) {
+        (&self.values, &self.scales)
+    }
+
+    /// Bytes held; vectors of a mapped file are in the system's cache and not counted.
     pub fn bytes_in_memory(&self) -> usize {
-        self.values.capacity() * size_of::<f16>() + self.scales.capacity() * size_of::<f32>()
+        self.values.bytes_owned() + self.scales.capacity() * size_of::<f32>()
     }
 }
 
@@ -224,18 +252,16 @@ fn unit_scale(dimension: usize, row: &[f16]) -> Result<f32, VectorError> {
             found: row.len(),
         });
     }
-    if let Some(place) = row.iter().position(|value| !value.is_finite()) {
-        return Err(VectorError::NotFinite(place));
+    let length = kernels().dot_halves(row, row).sqrt();
+    // A sum of squares is finite where all values are.
+    if !length.is_finite() {
+        let place = row.iter().position(|value| !value.is_finite());
+        return Err(VectorError::NotFinite(place.unwrap_or(0)));
     }
-    let length = row
-        .iter()
-        .map(|value| value.to_f64().powi(2))
-        .sum::<f64>()
-        .sqrt();
     if (length - 1.0).abs() > UNIT_TOLERANCE {
-        return Err(VectorError::NotUnit(length as f32));
+        return Err(VectorError::NotUnit(length));
     }
-    Ok((1.0 / length) as f32)
+    Ok(1.0 / length)
 }
 
 /// The stored form of an embedding: little-endian half-precision values, two bytes each.

@@ -3,50 +3,67 @@
 use std::sync::Arc;
 
 use lamina_types::{EntityType, LEVELS, Space};
-use sha2::{Digest, Sha256};
 
+use super::column::Origin;
 use super::reader::Reader;
-use super::{FORMAT_VERSION, MAGIC, SECTIONS, TRAILER};
+use super::{ALIGNMENT, FORMAT_VERSION, MAGIC, SECTIONS, TRAILER, checksum, graph};
 use crate::duplicates::Duplicates;
 use crate::graph::Edge;
 use crate::{
-    DamagedGeneration, ExpectedGeneration, Generation, Hit, IndexSettings, Neighbours, VectorBlock,
+    DamagedGeneration, ExpectedGeneration, FileBytes, Generation, Hit, IndexSettings, Neighbours,
+    VectorBlock,
 };
 
 impl Generation {
-    /// Verifies and reads a file. Never panics, and never takes more memory than the file's own size implies.
+    /// Verifies and reads a file held in memory; see [`Generation::load`].
+    ///
+    /// # Errors
+    /// As [`Generation::load`].
+    pub fn decode(bytes: &[u8], expected: &ExpectedGeneration) -> Result<Self, DamagedGeneration> {
+        Self::load(&Arc::new(FileBytes::from(bytes.to_vec())), expected)
+    }
+
+    /// Verifies and reads a file. Vectors and graph stay in a file that is mapped; everything else is copied. Never panics,
+    /// and never takes more memory than the file's own size implies. Runs on the current rayon pool.
     ///
     /// # Errors
     /// [`DamagedGeneration`] says what is wrong; the remedy is always to rebuild.
-    pub fn decode(bytes: &[u8], expected: &ExpectedGeneration) -> Result<Self, DamagedGeneration> {
+    pub fn load(
+        file: &Arc<FileBytes>,
+        expected: &ExpectedGeneration,
+    ) -> Result<Self, DamagedGeneration> {
+        let bytes: &[u8] = file;
         let Some((body, trailer)) = bytes.split_last_chunk::<TRAILER>() else {
             return Err(DamagedGeneration::TooShort(bytes.len()));
         };
         if body.len() < MAGIC.len() + 8 {
             return Err(DamagedGeneration::TooShort(bytes.len()));
         }
-        let checksum: [u8; TRAILER] = Sha256::digest(body).into();
-        if checksum != *trailer {
-            return Err(DamagedGeneration::Checksum);
-        }
-        if checksum != expected.checksum {
-            return Err(DamagedGeneration::NotThePublished);
-        }
         let mut reader = Reader {
             rest: body,
             section: "header",
         };
-        if reader.array::<8>()? != *MAGIC {
+        // Before the checksum: another version may have another one.
+        if reader.array::<8>()? == *MAGIC {
+            let version = reader.u32()?;
+            if version != FORMAT_VERSION {
+                return Err(DamagedGeneration::Version {
+                    found: version,
+                    read: FORMAT_VERSION,
+                });
+            }
+        }
+        let found = checksum(body);
+        if found != *trailer {
+            return Err(DamagedGeneration::Checksum);
+        }
+        if found != expected.checksum {
+            return Err(DamagedGeneration::NotThePublished);
+        }
+        if !body.starts_with(MAGIC) {
             return Err(DamagedGeneration::Magic);
         }
-        let version = reader.u32()?;
-        if version != FORMAT_VERSION {
-            return Err(DamagedGeneration::Version {
-                found: version,
-                read: FORMAT_VERSION,
-            });
-        }
-        decode_body(reader, expected)
+        decode_body(reader, body.len(), &Origin { file }, expected)
     }
 }
 
@@ -60,6 +77,8 @@ struct Sizes {
 
 fn decode_body(
     mut reader: Reader<'_>,
+    body: usize,
+    origin: &Origin<'_>,
     expected: &ExpectedGeneration,
 ) -> Result<Generation, DamagedGeneration> {
     let length = reader.u32()? as usize;
@@ -71,13 +90,14 @@ fn decode_body(
     header.end()?;
     let [
         vectors,
+        graph,
         neighbours,
         levels,
         duplicates,
         uniqueness,
         outliers,
         confidence,
-    ] = read_sections(&mut reader)?;
+    ] = read_sections(&mut reader, body)?;
     let Sizes {
         dimension,
         count,
@@ -86,17 +106,16 @@ fn decode_body(
     } = sizes;
 
     vectors.expect_length(count, 2 * dimension)?;
-    let vectors = VectorBlock::from_le_bytes(dimension, vectors.rest).map_err(|_| {
-        Reader {
-            rest: &[],
-            section: "vectors",
-        }
-        .problem("not unit vectors")
-    })?;
+    let values = origin
+        .column(vectors.rest)
+        .ok_or_else(|| vectors.problem("wrong length"))?;
+    let block = VectorBlock::from_column(dimension, values)
+        .map_err(|_| vectors.problem("not unit vectors"))?;
     let generation = Generation {
         header: expected.header.clone(),
         settings,
-        vectors: Arc::new(vectors),
+        vectors: Arc::new(block),
+        graph: graph::decode(graph, count, origin)?,
         neighbours: Neighbours::new(per_item, decode_neighbours(neighbours, count, per_item)?),
         levels: decode_levels(levels, count)?,
         duplicates: Duplicates::new(count, floor, decode_edges(duplicates, count)?),
@@ -174,6 +193,7 @@ fn decode_header(
 
 fn read_sections<'a>(
     reader: &mut Reader<'a>,
+    body: usize,
 ) -> Result<[Reader<'a>; SECTIONS.len()], DamagedGeneration> {
     let mut sections = SECTIONS.map(|(_, section)| Reader { rest: &[], section });
     for ((tag, name), section) in SECTIONS.iter().zip(&mut sections) {
@@ -182,6 +202,7 @@ fn read_sections<'a>(
             return Err(reader.problem("missing"));
         }
         let length = usize::try_from(u64::from_le_bytes(reader.array()?)).unwrap_or(usize::MAX);
+        reader.align(body - reader.rest.len(), ALIGNMENT)?;
         section.rest = reader.take(length)?;
     }
     reader.end()?;
@@ -222,6 +243,7 @@ fn decode_levels(
     section.expect_length(count, 4 * LEVELS)?;
     let mut levels = [const { Vec::new() }; LEVELS];
     for level in &mut levels {
+        level.reserve_exact(count);
         for _ in 0..count {
             level.push(section.ordinal(count)?);
         }

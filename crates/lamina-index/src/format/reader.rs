@@ -25,6 +25,16 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// Passes over the zeros before the next multiple of `alignment` bytes, given where the reader is.
+    pub(super) fn align(&mut self, at: usize, alignment: usize) -> Result<(), DamagedGeneration> {
+        let zeros = self.take(at.next_multiple_of(alignment) - at)?;
+        if zeros.iter().all(|byte| *byte == 0) {
+            Ok(())
+        } else {
+            Err(self.problem("bytes between sections"))
+        }
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DamagedGeneration> {
         let (taken, rest) = self
             .rest

@@ -1,7 +1,8 @@
 //! The generation file: what was written is read, anything else is refused.
 
 use lamina_index::{
-    DamagedGeneration, ExpectedGeneration, FORMAT_VERSION, Generation, IndexSettings,
+    DamagedGeneration, ExpectedGeneration, FORMAT_VERSION, FileBytes, Generation, IndexSettings,
+    StopFlag,
 };
 use lamina_types::{DatasetId, EntityType, Space};
 
@@ -171,19 +172,17 @@ fn other_versions_and_other_files_are_named() {
     ));
 }
 
-/// Where each section's tag begins.
-fn places(bytes: &[u8]) -> Vec<(String, usize, usize)> {
+/// Name of each section, where its tag and its contents begin, and their length.
+fn places(bytes: &[u8]) -> Vec<(String, usize, usize, usize)> {
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let mut at = 16 + number(12);
     let mut places = Vec::new();
     while at < bytes.len() - 32 {
         let length = u64::from_le_bytes(bytes[at + 4..at + 12].try_into().unwrap()) as usize;
-        places.push((
-            String::from_utf8(bytes[at..at + 4].to_vec()).unwrap(),
-            at,
-            length,
-        ));
-        at += 12 + length;
+        let start = (at + 12).next_multiple_of(64);
+        let name = String::from_utf8(bytes[at..at + 4].to_vec()).unwrap();
+        places.push((name, at, start, length));
+        at = start + length;
     }
     places
 }
@@ -193,58 +192,172 @@ fn impossible_contents_under_a_fitting_checksum_are_refused() {
     let generation = sample();
     let sound = generation.encode();
     let places = places(&sound);
-    assert_eq!(places.len(), 7);
-    let refused = |tag: &str, offset: usize, value: &[u8]| {
-        let (_, at, _) = places.iter().find(|(name, ..)| name == tag).unwrap();
+    assert_eq!(places.len(), 8);
+    let refused = |tag: &str, offset: isize, value: &[u8]| {
+        let (_, _, start, _) = places.iter().find(|(name, ..)| name == tag).unwrap();
         let mut bytes = sound.clone();
-        bytes[at + offset..at + offset + value.len()].copy_from_slice(value);
+        let place = start.strict_add_signed(offset);
+        bytes[place..place + value.len()].copy_from_slice(value);
         seal(&mut bytes);
         match Generation::decode(&bytes, &expected(&generation, &bytes)) {
             Err(DamagedGeneration::Section { problem, .. }) => problem,
             other => panic!("{tag} at {offset}: {other:?}"),
         }
     };
-    for (tag, _, length) in &places {
-        assert_eq!(refused(tag, 0, b"ELSE"), "missing");
+    for (tag, at, start, length) in &places {
+        let back = *at as isize - *start as isize;
+        assert_eq!(refused(tag, back, b"ELSE"), "missing");
         // Lying lengths: nothing is allocated for them.
         assert_eq!(
-            refused(tag, 4, &u64::MAX.to_le_bytes()),
+            refused(tag, back + 4, &u64::MAX.to_le_bytes()),
             "longer than the file"
         );
-        refused(tag, 4, &(*length as u64 - 4).to_le_bytes());
-        refused(tag, 4, &(*length as u64 + 12).to_le_bytes());
+        refused(tag, back + 4, &(*length as u64 + 12).to_le_bytes());
+        if *length > 0 {
+            refused(tag, back + 4, &(*length as u64 - 4).to_le_bytes());
+        }
+        if back < -12 {
+            assert_eq!(refused(tag, -1, &[1]), "bytes between sections");
+        }
     }
     let nan = f32::NAN.to_le_bytes();
     let beyond = 150u32.to_le_bytes();
-    assert_eq!(refused("VECS", 12, &[0xff, 0x7f]), "not unit vectors");
-    assert_eq!(refused("VECS", 12, &[0; 48]), "not unit vectors");
-    assert_eq!(refused("NEAR", 12, &beyond), "an ordinal beyond the last");
-    assert_eq!(refused("NEAR", 16, &nan), "a distance outside 0 to 2");
-    assert_eq!(refused("NEAR", 16, &2.0f32.to_le_bytes()), "not ascending");
+    assert_eq!(refused("VECS", 0, &[0xff, 0x7f]), "not unit vectors");
+    assert_eq!(refused("VECS", 0, &[0; 48]), "not unit vectors");
+    assert_eq!(refused("NEAR", 0, &beyond), "an ordinal beyond the last");
+    assert_eq!(refused("NEAR", 4, &nan), "a distance outside 0 to 2");
+    assert_eq!(refused("NEAR", 4, &2.0f32.to_le_bytes()), "not ascending");
     assert_eq!(
-        refused("NEAR", 12, &0u32.to_le_bytes()),
+        refused("NEAR", 0, &0u32.to_le_bytes()),
         "an item is its own neighbour"
     );
     assert_eq!(
-        refused("LEVL", 12, &1u32.to_le_bytes()),
+        refused("LEVL", 0, &1u32.to_le_bytes()),
         "a cluster is not named by its lowest member"
     );
-    assert_eq!(refused("LEVL", 12, &beyond), "an ordinal beyond the last");
+    assert_eq!(refused("LEVL", 0, &beyond), "an ordinal beyond the last");
     // Items 3 and 7 are copies: taking them apart at the coarsest level only breaks the nesting.
     assert_eq!(
-        refused("LEVL", 12 + (4 * 150 + 7) * 4, &7u32.to_le_bytes()),
+        refused("LEVL", (4 * 150 + 7) * 4, &7u32.to_le_bytes()),
         "levels are not nested"
     );
-    assert_eq!(refused("DUPL", 12, &beyond), "an ordinal beyond the last");
+    assert_eq!(refused("DUPL", 0, &beyond), "an ordinal beyond the last");
     assert_eq!(
-        refused("DUPL", 20, &(-0.5f32).to_le_bytes()),
+        refused("DUPL", 8, &(-0.5f32).to_le_bytes()),
         "a distance outside 0 to 2"
     );
     for tag in ["UNIQ", "OUTL", "DUPC"] {
-        assert_eq!(refused(tag, 12, &nan), "a score outside 0 to 1");
+        assert_eq!(refused(tag, 0, &nan), "a score outside 0 to 1");
         assert_eq!(
-            refused(tag, 12, &1.5f32.to_le_bytes()),
+            refused(tag, 0, &1.5f32.to_le_bytes()),
             "a score outside 0 to 1"
+        );
+    }
+}
+
+/// A generation above its exact limit, so that it has a graph; two rows are copies.
+fn sample_with_graph() -> Generation {
+    let mut rows = blobs(36, 400, 8, 24, 0.6);
+    rows[7] = rows[3].clone();
+    let settings = IndexSettings {
+        exact_limit: 100,
+        ..settings()
+    };
+    generation(&rows, &settings)
+}
+
+#[test]
+fn a_graph_that_leads_astray_is_refused_under_a_fitting_checksum() {
+    let generation = sample_with_graph();
+    let sound = generation.encode();
+    let (_, _, start, length) = places(&sound).remove(1);
+    let number = |at: usize| u32::from_le_bytes(sound[at..at + 4].try_into().unwrap()) as usize;
+    let (layers, ground) = (number(start + 4), start + 64);
+    let refused = |place: usize, value: u32| {
+        let mut bytes = sound.clone();
+        bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
+        seal(&mut bytes);
+        match Generation::decode(&bytes, &expected(&generation, &bytes)) {
+            Err(DamagedGeneration::Section {
+                section: "graph",
+                problem,
+            }) => problem,
+            other => panic!("{value} at {place}: {other:?}"),
+        }
+    };
+    assert_eq!(refused(start, 400), "an entry beyond the last row");
+    assert_eq!(refused(start + 4, 33), "impossible sizes");
+    assert_eq!(refused(start + 4, layers as u32 + 1), "impossible sizes");
+    for count in [8, 12, 16] {
+        assert_eq!(refused(start + count, u32::MAX), "impossible sizes");
+        assert_eq!(
+            refused(start + count, number(start + count) as u32 + 1),
+            "wrong length"
+        );
+    }
+    assert_eq!(refused(ground, 400), "a link beyond the last row");
+    assert_eq!(refused(ground, u32::MAX), "a link beyond the last row");
+    let layer = ground + 400 * 128;
+    assert_eq!(refused(layer, 399), "points of a layer are out of order");
+    let points = number(start + 16);
+    assert_eq!(
+        refused(layer + 4 * points, points as u32),
+        "a link beyond the last point of a layer"
+    );
+    // The pair of twins ends the section.
+    assert_eq!(
+        refused(start + length - 4, 400),
+        "an ordinal beyond the last"
+    );
+    assert_eq!(
+        refused(start + length - 4, 3),
+        "rows are twins of one another"
+    );
+}
+
+#[test]
+fn every_damage_of_a_file_with_a_graph_is_detected_and_a_sound_one_is_used_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("generation");
+    let generation = sample_with_graph();
+    let sound = generation.encode();
+    let expected = expected(&generation, &sound);
+    let open = |bytes: &[u8]| {
+        // A new file each time, as the blob store makes them.
+        fs_err::remove_file(&path).ok();
+        fs_err::write(&path, bytes).unwrap();
+        let file = std::sync::Arc::new(FileBytes::open_above(&path, 0).unwrap());
+        Generation::load(&file, &expected)
+    };
+    let read = open(&sound).unwrap();
+    assert_eq!(read, generation);
+    // Vectors and links lie in the file: only lists that are derived from them take memory.
+    assert!(read.bytes_in_memory() + 400 * 150 < generation.bytes_in_memory());
+    let query = generation.vectors.unit_row(11);
+    let search = |generation: &Generation| {
+        let index = generation.index();
+        assert!(format!("{index:?}").starts_with("FrozenIndex"));
+        index.search(&query, 9, None, &StopFlag::new()).unwrap()
+    };
+    assert_eq!(search(&read), search(&generation));
+    fs_err::remove_file(&path).unwrap();
+    assert_eq!(search(&read), search(&generation));
+
+    let mut random = Random::new(37);
+    let mut damaged: Vec<Vec<u8>> = (0..60)
+        .map(|cut| sound[..sound.len() * cut / 60].to_vec())
+        .collect();
+    for _ in 0..200 {
+        let mut bytes = sound.clone();
+        bytes[random.below(sound.len())] ^= 1 << random.below(8);
+        damaged.push(bytes);
+    }
+    damaged.push(sample().encode());
+    for (number, bytes) in damaged.iter().enumerate() {
+        assert!(
+            open(bytes).is_err(),
+            "damage {number} of {} bytes",
+            bytes.len()
         );
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lamina_explore::generations;
-use lamina_index::{ExactIndex, Generation, StopFlag, VectorIndex};
+use lamina_index::{Generation, StopFlag};
 use lamina_store::datasets::{self, Dataset};
 use lamina_store::verify::{Check, VerifyOptions, VerifyReport, verify};
 use lamina_store::{generations as rows, spaces};
@@ -149,7 +149,7 @@ fn cluster_breaches(dataset: &Dataset, generation: &Generation) -> Vec<String> {
 
 fn search_breaches(dataset: &Dataset, generation: &Generation) -> anyhow::Result<Vec<String>> {
     let count = generation.vectors.len();
-    let index = ExactIndex::new(std::sync::Arc::clone(&generation.vectors));
+    let index = generation.index();
     let step = count.div_ceil(SELF_SEARCHES).max(1);
     let mut breaches = Vec::new();
     for ordinal in (0..count).step_by(step) {

@@ -58,6 +58,16 @@ impl BlobStore {
         self.root.join(keys::content(owner, hash))
     }
 
+    /// A file of this machine with the bytes of a generation, for mapping: never written again under its name, and readable
+    /// by whoever opened it when it is deleted. Blobs are local files today, so it is the blob itself; a remote store would
+    /// fetch it to a cache first.
+    ///
+    /// # Errors
+    /// A key that is none of a blob.
+    pub fn generation_path(&self, key: &str) -> Result<PathBuf, StoreError> {
+        Ok(self.root.join(keys::path(key)?.as_ref()))
+    }
+
     /// Removes temporary files older than `age`: what a crash left of uploads and writes. How many.
     ///
     /// # Errors

@@ -1,0 +1,310 @@
+//! Searching a frozen graph: which plan, and what is added to a walk so that nothing is missed.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::walk::{Reach, ScratchPool};
+use super::{FrozenGraph, Walk, Walker};
+use crate::exact::scan;
+use crate::hits::Wanted;
+use crate::vectors::unit_query;
+use crate::{Hit, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex};
+
+/// Candidates that a search for few hits keeps.
+const SEARCH_BREADTH: usize = 64;
+/// Candidates that are kept where a point itself, or its neighbours, must be found.
+pub(crate) const FIND_BREADTH: usize = 96;
+/// Points that a walk may look at for every row that a scan would look at: one met by a walk costs about twice as much as
+/// one in a row of its own, so a walk that was not worth it costs as much again as the scan that follows.
+const LOOKED_AT_PER_ROW: f32 = 0.5;
+
+/// Searches a frozen graph and the vectors it links.
+///
+/// Every answer is checked: one that is short, or a walk that looks at more points than a scan of what is allowed would,
+/// ends in an exact scan.
+pub struct FrozenIndex {
+    vectors: Arc<VectorBlock>,
+    graph: Arc<FrozenGraph>,
+    rows_per_candidate: usize,
+    pool: ScratchPool,
+}
+
+impl std::fmt::Debug for FrozenIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrozenIndex")
+            .field("vectors", &self.vectors)
+            .field("graph", &self.graph)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FrozenIndex {
+    /// Searches these vectors by this graph.
+    ///
+    /// # Errors
+    /// A graph of another number of rows.
+    pub fn new(
+        vectors: Arc<VectorBlock>,
+        graph: Arc<FrozenGraph>,
+        settings: &IndexSettings,
+    ) -> Result<Self, IndexError> {
+        if graph.len() != vectors.len() {
+            return Err(IndexError::Settings(
+                "graph must have a row for every vector",
+            ));
+        }
+        Ok(Self {
+            vectors,
+            graph,
+            rows_per_candidate: settings.rows_per_candidate(),
+            pool: ScratchPool::default(),
+        })
+    }
+
+    /// The graph.
+    pub const fn graph(&self) -> &Arc<FrozenGraph> {
+        &self.graph
+    }
+
+    /// About the `k` nearest points of those allowed, keeping `breadth` candidates on the way; for measuring, because no plan
+    /// and no check is around it. Of identical rows only the lowest is found.
+    ///
+    /// # Errors
+    /// An unusable query, or the stop flag.
+    pub fn walk(
+        &self,
+        query: &[f32],
+        k: usize,
+        breadth: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let query = unit_query(query, self.vectors.dimension())?;
+        let walker = Walker::new(&self.graph, &self.vectors);
+        let Some(start) = walker.descend(&query) else {
+            return Ok(Vec::new());
+        };
+        let reach = Reach {
+            breadth: breadth.max(k),
+            most: usize::MAX,
+        };
+        let walk = match allowed {
+            None => self.walked(&query, start, reach, |_| true, stop)?,
+            Some(allowed) => {
+                self.walked(&query, start, reach, |point| allowed.contains(point), stop)?
+            }
+        };
+        let Walk::Found(mut hits) = walk else {
+            return Ok(Vec::new());
+        };
+        hits.truncate(k);
+        Ok(hits)
+    }
+
+    /// About the `breadth` nearest points, ascending, stragglers included.
+    pub(crate) fn nearest_points(
+        &self,
+        query: &[f32],
+        breadth: usize,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let walker = Walker::new(&self.graph, &self.vectors);
+        let Some(start) = walker.descend(query) else {
+            return Ok(Vec::new());
+        };
+        self.nearest_from(query, start, breadth, stop)
+    }
+
+    /// As [`Self::nearest_points`], from a point that is known to be near.
+    pub(crate) fn nearest_from(
+        &self,
+        query: &[f32],
+        start: Hit,
+        breadth: usize,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let reach = Reach {
+            breadth,
+            most: usize::MAX,
+        };
+        match self.walked(query, start, reach, |_| true, stop)? {
+            Walk::Found(hits) => Ok(hits),
+            Walk::TooLong => Ok(Vec::new()),
+        }
+    }
+
+    /// A walk, and the stragglers that searches miss.
+    fn walked(
+        &self,
+        query: &[f32],
+        start: Hit,
+        reach: Reach,
+        allowed: impl Fn(u32) -> bool,
+        stop: &StopFlag,
+    ) -> Result<Walk, IndexError> {
+        let walker = Walker::new(&self.graph, &self.vectors);
+        let Walk::Found(mut hits) = walker.walk(query, start, reach, &allowed, &self.pool, stop)?
+        else {
+            return Ok(Walk::TooLong);
+        };
+        let stragglers = &self.graph.stragglers;
+        if !stragglers.is_empty() {
+            hits.extend(
+                stragglers
+                    .iter()
+                    .filter(|point| allowed(**point))
+                    .map(|point| Hit {
+                        ordinal: *point,
+                        distance: walker.distance(query, *point),
+                    }),
+            );
+            hits.sort_unstable();
+            hits.dedup_by_key(|hit| hit.ordinal);
+            hits.truncate(reach.breadth);
+        }
+        Ok(Walk::Found(hits))
+    }
+
+    /// Rows that a scan looks at in the time of a walk that keeps `breadth` candidates of which only `share` are allowed.
+    /// Measured: the cost of a walk grows with the 0.6th power of what is left out.
+    fn worth_of_walk(&self, breadth: usize, share: f32) -> usize {
+        let rows = breadth.saturating_mul(self.rows_per_candidate) as f32;
+        (rows / share.clamp(1e-6, 1.0).powf(0.6)) as usize
+    }
+
+    /// Whether looking at this many rows is cheaper than walking with this breadth through all.
+    pub(crate) fn scan_is_cheaper(&self, rows: usize, breadth: usize) -> bool {
+        rows <= self.worth_of_walk(breadth, 1.0)
+    }
+
+    /// Rows of these points, of those allowed, ascending by (distance, row).
+    fn rows(&self, points: &[Hit], allowed: Option<&RoaringBitmap>) -> Vec<Hit> {
+        let is_allowed = |ordinal| allowed.is_none_or(|allowed| allowed.contains(ordinal));
+        let mut hits: Vec<Hit> = points
+            .iter()
+            .flat_map(|point| {
+                std::iter::once(point.ordinal)
+                    .chain(self.graph.twins.of_row(point.ordinal))
+                    .map(|ordinal| Hit {
+                        ordinal,
+                        distance: point.distance,
+                    })
+            })
+            .filter(|hit| is_allowed(hit.ordinal))
+            .collect();
+        hits.sort_unstable();
+        hits
+    }
+
+    /// Rows that may be returned.
+    fn eligible(&self, allowed: Option<&RoaringBitmap>) -> usize {
+        let rows = self.vectors.len();
+        allowed.map_or(rows, |allowed| {
+            allowed.range_cardinality(0..rows as u32) as usize
+        })
+    }
+
+    /// The nearest rows by a walk; `None` when it is not worth it or found too few.
+    fn search_by_walk(
+        &self,
+        query: &[f32],
+        k: usize,
+        eligible: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Option<Vec<Hit>>, IndexError> {
+        let breadth = SEARCH_BREADTH.max(k.saturating_add(k / 2));
+        let share = eligible as f32 / self.vectors.len().max(1) as f32;
+        if eligible <= self.worth_of_walk(breadth, share) {
+            return Ok(None);
+        }
+        let walker = Walker::new(&self.graph, &self.vectors);
+        let Some(start) = walker.descend(query) else {
+            return Ok(None);
+        };
+        let walk = match allowed {
+            None => {
+                let most = usize::MAX;
+                self.walked(query, start, Reach { breadth, most }, |_| true, stop)?
+            }
+            Some(allowed) => {
+                let most = (eligible as f32 * LOOKED_AT_PER_ROW) as usize;
+                let twins = &self.graph.twins;
+                let lets_through = |point: u32| {
+                    allowed.contains(point)
+                        || twins.of_row(point).any(|twin| allowed.contains(twin))
+                };
+                self.walked(query, start, Reach { breadth, most }, lets_through, stop)?
+            }
+        };
+        let Walk::Found(points) = walk else {
+            return Ok(None);
+        };
+        let mut hits = self.rows(&points, allowed);
+        hits.truncate(k);
+        Ok((hits.len() == k).then_some(hits))
+    }
+}
+
+impl VectorIndex for FrozenIndex {
+    fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let query = unit_query(query, self.vectors.dimension())?;
+        let eligible = self.eligible(allowed);
+        let k = k.min(eligible);
+        stop.check()?;
+        if let Some(hits) = self.search_by_walk(&query, k, eligible, allowed, stop)? {
+            return Ok(hits);
+        }
+        let wanted = Wanted {
+            count: k,
+            within: f32::INFINITY,
+        };
+        scan(&self.vectors, &query, allowed, wanted, stop)
+    }
+
+    fn range_search(
+        &self,
+        query: &[f32],
+        max_distance: f32,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        if max_distance.is_nan() {
+            return Err(IndexError::Bound);
+        }
+        let query = unit_query(query, self.vectors.dimension())?;
+        let eligible = self.eligible(allowed);
+        let mut count = 64;
+        while !self.scan_is_cheaper(eligible, count) {
+            stop.check()?;
+            let mut points = self.nearest_points(&query, count, stop)?;
+            let inside = points.partition_point(|point| point.distance <= max_distance);
+            // The bound must lie well inside what was walked: the last hits of a walk are its least sure ones.
+            if inside <= count * 3 / 4 && points.len() == count {
+                points.truncate(inside);
+                return Ok(self.rows(&points, allowed));
+            }
+            count *= 4;
+        }
+        let wanted = Wanted {
+            count: usize::MAX,
+            within: max_distance,
+        };
+        scan(&self.vectors, &query, allowed, wanted, stop)
+    }
+
+    fn bytes_in_memory(&self) -> usize {
+        self.vectors.bytes_in_memory() + self.graph.bytes_in_memory() + self.pool.bytes_in_memory()
+    }
+}

@@ -1,0 +1,303 @@
+//! Walking a frozen graph towards a query.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, PoisonError};
+
+use half::f16;
+
+use super::{FrozenGraph, NONE, STRIDE, links_of};
+use crate::distance::from_cosine;
+use crate::kernels::{Kernels, kernels, prefetch};
+use crate::{Hit, IndexError, StopFlag, VectorBlock};
+
+/// Bytes of a row that are asked for as soon as its link is seen; the rest follows when its turn is next.
+const FIRST_BYTES: usize = 512;
+/// Points expanded between two looks at the stop flag.
+const EXPANDED_AT_ONCE: usize = 256;
+
+/// Distance and ordinal in one number that sorts as the hit does: distances are never negative.
+const fn key(hit: Hit) -> u64 {
+    ((hit.distance.to_bits() as u64) << 32) | hit.ordinal as u64
+}
+
+const fn hit(key: u64) -> Hit {
+    Hit {
+        ordinal: key as u32,
+        distance: f32::from_bits((key >> 32) as u32),
+    }
+}
+
+/// Which points a walk has seen: a stamp per point, so that the next walk starts afresh without clearing.
+#[derive(Default)]
+pub(crate) struct Visited {
+    stamps: Vec<u8>,
+    stamp: u8,
+}
+
+impl Visited {
+    fn begin(&mut self, points: usize) {
+        if self.stamps.len() != points || self.stamp == u8::MAX {
+            self.stamps.clear();
+            self.stamps.resize(points, 0);
+            self.stamp = 0;
+        }
+        self.stamp += 1;
+    }
+
+    /// Marks a point; whether it is new.
+    #[inline]
+    fn mark(&mut self, point: u32) -> bool {
+        let seen = &mut self.stamps[point as usize];
+        let is_new = *seen != self.stamp;
+        *seen = self.stamp;
+        is_new
+    }
+}
+
+/// What walks need and can use again.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    visited: Visited,
+    candidates: BinaryHeap<Reverse<u64>>,
+    results: BinaryHeap<u64>,
+}
+
+/// Scratches that no walk uses; as many as ever walked at once.
+#[derive(Default)]
+pub(crate) struct ScratchPool(Mutex<Vec<Scratch>>);
+
+impl ScratchPool {
+    fn take(&self) -> Scratch {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop().unwrap_or_default()
+    }
+
+    fn give(&self, scratch: Scratch) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(scratch);
+    }
+
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.iter().map(|one| one.visited.stamps.capacity()).sum()
+    }
+}
+
+/// How a walk ended.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Walk {
+    /// The nearest points that were asked for, ascending, as many as the breadth if there are so many.
+    Found(Vec<Hit>),
+    /// More points were looked at than it was worth.
+    TooLong,
+}
+
+/// How far a walk may go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// Points that are kept.
+    pub(crate) breadth: usize,
+    /// Points that may be looked at.
+    pub(crate) most: usize,
+}
+
+/// A graph with the vectors it links.
+#[derive(Clone, Copy)]
+pub(crate) struct Walker<'a> {
+    graph: &'a FrozenGraph,
+    ground: &'a [u32],
+    values: &'a [f16],
+    scales: &'a [f32],
+    dimension: usize,
+    kernels: &'static Kernels,
+}
+
+impl<'a> Walker<'a> {
+    pub(crate) fn new(graph: &'a FrozenGraph, vectors: &'a VectorBlock) -> Self {
+        let (values, scales) = vectors.parts();
+        Self {
+            graph,
+            ground: &graph.ground,
+            values,
+            scales,
+            dimension: vectors.dimension(),
+            kernels: kernels(),
+        }
+    }
+
+    #[inline]
+    fn row(&self, point: u32) -> &'a [f16] {
+        let start = point as usize * self.dimension;
+        &self.values[start..start + self.dimension]
+    }
+
+    /// The same number as every other way of searching reports.
+    #[inline]
+    pub(crate) fn distance(&self, query: &[f32], point: u32) -> f32 {
+        let cosine = self.kernels.dot_half(query, self.row(point));
+        from_cosine(cosine * self.scales[point as usize])
+    }
+
+    /// The nearest point that the upper layers lead to; `None` in a graph without points.
+    pub(crate) fn descend(&self, query: &[f32]) -> Option<Hit> {
+        if self.graph.entry == NONE {
+            return None;
+        }
+        let mut at = Hit {
+            ordinal: self.graph.entry,
+            distance: self.distance(query, self.graph.entry),
+        };
+        for layer in self.graph.layers.iter().rev() {
+            let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
+            let Ok(mut place) = nodes.binary_search(&at.ordinal) else {
+                continue;
+            };
+            loop {
+                let here = place;
+                let row = links_of(links, here);
+                for target in row {
+                    prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+                }
+                for target in row {
+                    let ordinal = nodes[*target as usize];
+                    let distance = self.distance(query, ordinal);
+                    if distance < at.distance {
+                        at = Hit { ordinal, distance };
+                        place = *target as usize;
+                    }
+                }
+                if place == here {
+                    break;
+                }
+            }
+        }
+        Some(at)
+    }
+
+    /// Walks the ground from `start` and keeps the nearest points that `allowed` lets through.
+    pub(crate) fn walk(
+        &self,
+        query: &[f32],
+        start: Hit,
+        reach: Reach,
+        allowed: impl Fn(u32) -> bool,
+        pool: &ScratchPool,
+        stop: &StopFlag,
+    ) -> Result<Walk, IndexError> {
+        let mut scratch = pool.take();
+        let ended = self.walk_with(query, start, reach, allowed, &mut scratch, stop);
+        scratch.candidates.clear();
+        scratch.results.clear();
+        pool.give(scratch);
+        ended
+    }
+
+    fn walk_with(
+        &self,
+        query: &[f32],
+        start: Hit,
+        reach: Reach,
+        allowed: impl Fn(u32) -> bool,
+        scratch: &mut Scratch,
+        stop: &StopFlag,
+    ) -> Result<Walk, IndexError> {
+        let Scratch {
+            visited,
+            candidates,
+            results,
+        } = scratch;
+        visited.begin(self.scales.len());
+        visited.mark(start.ordinal);
+        candidates.push(Reverse(key(start)));
+        if allowed(start.ordinal) {
+            results.push(key(start));
+        }
+        let mut fresh = [0; STRIDE];
+        let (mut looked_at, mut expanded) = (1, 0);
+        // The farthest distance that is of use: without end until enough is found.
+        let mut bound = u64::MAX;
+        while let Some(Reverse(nearest)) = candidates.pop() {
+            if nearest > bound {
+                break;
+            }
+            expanded += 1;
+            if expanded % EXPANDED_AT_ONCE == 0 {
+                stop.check()?;
+            }
+            let at = hit(nearest).ordinal as usize * STRIDE;
+            let mut count = 0;
+            for &link in &self.ground[at..at + STRIDE] {
+                if link == NONE {
+                    break;
+                }
+                if visited.mark(link) {
+                    prefetch(self.row(link), FIRST_BYTES);
+                    fresh[count] = link;
+                    count += 1;
+                }
+            }
+            looked_at += count;
+            if looked_at > reach.most {
+                return Ok(Walk::TooLong);
+            }
+            for place in 0..count {
+                if place + 1 < count {
+                    prefetch(self.row(fresh[place + 1]), usize::MAX);
+                }
+                let ordinal = fresh[place];
+                let found = key(Hit {
+                    ordinal,
+                    distance: self.distance(query, ordinal),
+                });
+                if found >= bound {
+                    continue;
+                }
+                candidates.push(Reverse(found));
+                if !allowed(ordinal) {
+                    continue;
+                }
+                results.push(found);
+                if results.len() > reach.breadth {
+                    results.pop();
+                }
+                if results.len() == reach.breadth
+                    && let Some(farthest) = results.peek()
+                {
+                    bound = *farthest;
+                }
+            }
+            if let Some(Reverse(next)) = candidates.peek() {
+                let at = hit(*next).ordinal as usize * STRIDE;
+                prefetch(&self.ground[at..at + STRIDE], usize::MAX);
+            }
+        }
+        let mut found: Vec<Hit> = results.drain().map(hit).collect();
+        found.sort_unstable();
+        Ok(Walk::Found(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_hits_do() {
+        let hits = [(0.0, 7), (0.0, 9), (1e-6, 2), (0.5, 1), (2.0, 0)];
+        let hits = hits.map(|(distance, ordinal)| Hit { ordinal, distance });
+        assert!(hits.is_sorted());
+        assert!(hits.map(key).is_sorted());
+        assert_eq!(hits.map(|one| hit(key(one))), hits);
+    }
+
+    #[test]
+    fn stamps_wrap_without_a_trace() {
+        let mut visited = Visited::default();
+        for walk in 0..1_000 {
+            visited.begin(3);
+            assert!(visited.mark(walk % 3) && !visited.mark(walk % 3));
+            assert!(visited.mark((walk + 1) % 3));
+        }
+    }
+}
