@@ -1,5 +1,6 @@
-//! `lamina bench`: what this machine needs for a picture.
+//! `lamina bench`: what this machine needs for a picture, and for a search.
 
+pub mod index;
 mod pictures;
 mod stages;
 mod whole;
@@ -17,12 +18,18 @@ use crate::output;
 /// # Errors
 /// Something it needs is missing.
 pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    let BenchSubject::Ingest {
-        inference,
-        data,
-        pictures,
-        json,
-    } = args.subject;
+    let (inference, data, pictures, json) = match args.subject {
+        BenchSubject::Ingest {
+            inference,
+            data,
+            pictures,
+            json,
+        } => (inference, data, pictures, json),
+        BenchSubject::Index(bench) => {
+            index::run(bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     // The whole run first: the peak of memory is that of the process so far.
     let whole = whole::measure(&inference, pictures).await?;
     let stages = stages::measure(&inference, &data, pictures.min(STAGE_PICTURES)).await?;
