@@ -113,11 +113,11 @@ pub(crate) fn walk(
     };
     for part in kinds.chunks(KINDS_AT_ONCE) {
         stop.check()?;
-        let lists: Result<Vec<(Vec<Hit>, Vec<Edge>)>, IndexError> = part
+        let lists: Vec<_> = part
             .par_iter()
             .map(|kind| surroundings.of(*kind, stop))
-            .collect();
-        for (list, near) in lists? {
+            .collect::<Result<_, IndexError>>()?;
+        for (list, near) in lists {
             hits.extend(list);
             edges.extend(near);
         }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod asked;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod making;
 #[cfg(test)]
 mod naive;

@@ -16,7 +16,7 @@ impl Origin<'_> {
     /// A part of the file as a list: in place when the file is mapped, else copied, so that the rest of the file's bytes need
     /// not be kept. `None` when it is no whole number of values.
     pub(super) fn column<T: Pod>(&self, part: &[u8]) -> Option<Column<T>> {
-        if part.len() % size_of::<T>() != 0 {
+        if !part.len().is_multiple_of(size_of::<T>()) {
             return None;
         }
         if !self.file.is_mapped() {

@@ -64,7 +64,7 @@ fn layer_rows(
         }
     }
     let mut rows = Vec::with_capacity(members.len());
-    let with_back: Vec<(&(u32, &[u32]), Vec<u32>)> = members.iter().zip(back).collect();
+    let with_back: Vec<_> = members.iter().zip(back).collect();
     for part in with_back.chunks(ROWS_AT_ONCE) {
         stop.check()?;
         rows.par_extend(part.par_iter().map(|((ordinal, links), back)| {

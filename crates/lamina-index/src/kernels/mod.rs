@@ -32,13 +32,16 @@ pub(crate) const TILE_COLUMNS: usize = 4;
 /// Products of every left row with every right row.
 pub(crate) type Tile = [[f32; TILE_COLUMNS]; TILE_ROWS];
 
+/// Computes a tile of rows that are all of one length.
+type TileProduct = unsafe fn([&[f32]; TILE_ROWS], [&[f32]; TILE_COLUMNS]) -> Tile;
+
 /// The functions for one kind of processor. The members are only called where that kind was found.
 pub(crate) struct Kernels {
     name: &'static str,
     dot: unsafe fn(&[f32], &[f32]) -> f32,
     dot_half: unsafe fn(&[f32], &[f16]) -> f32,
     dot_halves: unsafe fn(&[f16], &[f16]) -> f32,
-    tile: unsafe fn([&[f32]; TILE_ROWS], [&[f32]; TILE_COLUMNS]) -> Tile,
+    tile: TileProduct,
 }
 
 /// The functions for this processor.

@@ -34,7 +34,7 @@ impl Curve {
             };
             let is_between = below.recall < recall && above.recall >= recall;
             let share = (recall - below.recall) / (above.recall - below.recall);
-            is_between.then(|| below.cpu_ms + share * (above.cpu_ms - below.cpu_ms))
+            is_between.then_some(below.cpu_ms + share * (above.cpu_ms - below.cpu_ms))
         })
     }
 }

@@ -290,14 +290,14 @@ impl<'a> Contestant<'a> {
         breadth: usize,
         stop: &StopFlag,
     ) -> anyhow::Result<Point> {
+        if let Searcher::Peer(peer) = &mut self.searcher {
+            return peer.search(breadth);
+        }
         let search = |query: &[f32]| match &self.searcher {
             Searcher::Frozen(index) => index.walk(query, K, breadth, None, stop),
             Searcher::Plain(graph) => graph.search(query, K, breadth.max(K)),
             Searcher::Peer(_) => Ok(Vec::new()),
         };
-        if let Searcher::Peer(peer) = &mut self.searcher {
-            return peer.search(breadth);
-        }
         let start = process_cpu();
         let found = queries
             .iter()
