@@ -11,7 +11,7 @@ use lamina_inference::{
 };
 use lamina_jobs::{Runner, RunnerConfig};
 use lamina_pipeline::{Workshop, WorkshopOptions, handlers};
-use lamina_types::INDEX_SLOT;
+use lamina_types::{CAPTION_TEXT_SLOT, INDEX_SLOT};
 
 use crate::config::{IndexOptions, InferenceOptions, WorkerOptions};
 use crate::home::Home;
@@ -65,6 +65,15 @@ pub async fn start_encoders(options: &InferenceOptions, home: &Home) -> anyhow::
     let index = encoders.bound(&home.pool, INDEX_SLOT).await?;
     let encoder = index_encoder(&encoders, &index.package).await?;
     tracing::info!(package = index.package, device = %encoder.device(), "the INDEX encoder is warm");
+    let sentences = encoders.bound(&home.pool, CAPTION_TEXT_SLOT).await?;
+    // Not hashed here: that would hold the start up, and whoever uses it first has it checked.
+    if encoders.models().manifest(&sentences.package).is_none() {
+        tracing::warn!(
+            package = sentences.package,
+            "the sentence encoder (slot CAPTION_TEXT) is not installed: captions are searched with the text tower of the \
+             INDEX encoder; `make setup` fetches it"
+        );
+    }
     Ok(encoders)
 }
 

@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn a_point_that_takes_a_place_passes_the_link_on() {
         let mut ground = vec![NONE; 40 * STRIDE];
-        for link in 0..STRIDE {
-            ground[link] = link as u32 + 1;
+        for (place, link) in ground.iter_mut().take(STRIDE).enumerate() {
+            *link = place as u32 + 1;
         }
         take_place(&mut ground, 0, 39);
         assert_eq!(links_of(&ground, 0).last(), Some(&39));

@@ -25,7 +25,9 @@ fn assert_same_ids(manifest: &str, tokenizer: &[u8], expected: &str) {
     let tokens = TextTokens::new(tokenizer, spec).unwrap();
     assert!(expected.texts.len() > 4);
     for text in &expected.texts {
-        let found = tokens.encode(&[text.text.clone()], &[]).unwrap();
+        let found = tokens
+            .encode(std::slice::from_ref(&text.text), &[])
+            .unwrap();
         assert_eq!(found.ids, text.ids, "{:?}", text.text);
     }
     let texts: Vec<String> = expected.texts.into_iter().map(|text| text.text).collect();
@@ -51,7 +53,7 @@ fn siglip_texts_have_no_start_and_always_fill_all_places() {
     );
 }
 
-/// The vocabulary of every model of OpenAI's family.
+/// The vocabulary of every model of `OpenAI`'s family.
 #[test]
 fn the_real_byte_pairs_give_the_known_ids() {
     let dir = std::env::var_os("LAMINA_SHARED_DIR").map_or_else(
