@@ -3,7 +3,7 @@
 //! The only code of Lamina that opens an outbound connection, and only `lamina models` runs it: `serve` and `worker` never do. Owns
 //! `ureq`. Everything here blocks; must not know datasets, slots or HTTP of our own.
 //!
-//! One pull: [`Catalog::read`] finds the entry; [`pull`] takes the lock of its staging folder, lets [`Hub`] fetch each file into it
+//! One pull: [`Catalog::read`] finds the entry; [`pull()`] takes the lock of its staging folder, lets [`Hub`] fetch each file into it
 //! (what an earlier run has fetched is hashed and gone on from), writes the manifest, lets `lamina-inference` check the package as it
 //! will be checked at every use, and moves the folder into its place in one step. Whatever ends a pull before that leaves the staging
 //! folder for the next one, and nothing installed.
