@@ -211,7 +211,7 @@ impl CatalogEntry {
 }
 
 /// The first eight digits of the SHA-256 over all files' names and hashes.
-fn common_hash(files: &[PackageFile]) -> String {
+pub(crate) fn common_hash(files: &[PackageFile]) -> String {
     use sha2::{Digest as _, Sha256};
     let mut all = Sha256::new();
     for file in files {

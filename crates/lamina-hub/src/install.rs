@@ -37,6 +37,12 @@ impl Staging {
         &self.dir
     }
 
+    /// Throws the content away.
+    pub(crate) fn empty(&self) -> std::io::Result<()> {
+        fs_err::remove_dir_all(&self.dir)?;
+        fs_err::create_dir_all(&self.dir)
+    }
+
     /// Throws everything away.
     pub(crate) fn clear(&self) -> std::io::Result<()> {
         fs_err::remove_dir_all(&self.dir)

@@ -8,15 +8,19 @@
 //! will be checked at every use, and moves the folder into its place in one step. Whatever ends a pull before that leaves the staging
 //! folder for the next one, and nothing installed.
 
+mod add;
 mod catalog;
 mod client;
 mod error;
 mod fetch;
 mod install;
 mod labels;
+mod layout;
+mod preprocessor;
 mod pull;
 mod record;
 
+pub use add::{AddOptions, Added, add};
 pub use catalog::{Catalog, CatalogEntry, CatalogFile, HubKind};
 pub use client::{Hub, HubOptions};
 pub use error::{CatalogError, HubError, LayoutError};

@@ -60,7 +60,7 @@ pub use manifest::{
     Family, FileRole, ManifestError, ModelManifest, PackageFile, Pooling, TaggerLayout, TaggerSpec,
     TextSpec,
 };
-pub use onnx::OnnxError;
+pub use onnx::{OnnxError, external_locations};
 pub use package::{ModelPackage, PackageError};
 pub use picture_encoder::PictureEncoder;
 pub use pool::{Lane, LaneReport, PoolReport};

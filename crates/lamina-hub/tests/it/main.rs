@@ -5,6 +5,7 @@
     reason = "a test that cannot prepare itself should stop there"
 )]
 
+mod adding;
 mod catalog;
 mod pulls;
 mod refusals;

@@ -1,5 +1,7 @@
 //! The command line of `lamina models`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use crate::config::{DataOptions, DatabaseOptions, InferenceOptions};
@@ -28,6 +30,8 @@ pub enum ModelsAction {
     },
     /// Fetch packages of the catalog from their hub, check every byte and install them; goes on where an earlier pull stopped
     Pull(PullArgs),
+    /// Make a package of a local folder in the layout of a hub, say what was assumed, and install it
+    Add(AddArgs),
     /// Hash every file of installed packages; exits with 1 when one is not as its manifest says
     Verify {
         /// Packages; all when none is named
@@ -63,6 +67,22 @@ pub struct PullArgs {
     )]
     pub token: Option<String>,
     /// Print one JSON object for each package
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+/// `lamina models add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Folder with `config.json`, `onnx/*.onnx` and so on, or with a finished `model.toml`
+    pub folder: PathBuf,
+    /// Name of the package; that of the folder when absent
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Licence of the weights (SPDX), where the folder does not say it
+    #[arg(long)]
+    pub licence: Option<String>,
+    /// Print one JSON object
     #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
     pub json: bool,
 }

@@ -1,5 +1,6 @@
 //! `lamina models`: packages and what answers to each slot.
 
+mod add;
 pub mod args;
 mod bind;
 mod list;
@@ -28,6 +29,7 @@ pub async fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
     match &args.action {
         ModelsAction::List { json } => list::run(&args, *json).await,
         ModelsAction::Pull(pull) => pull::run(&args, pull).await,
+        ModelsAction::Add(add) => add::run(&args, add),
         ModelsAction::Verify { packages } => verify::run(&args, packages),
         ModelsAction::Bind(bind) => bind::run(&args, bind).await,
         ModelsAction::Remove { package, force } => remove::run(&args, package, *force).await,
