@@ -13,6 +13,7 @@ mod dataset;
 mod enrichment;
 mod error;
 mod explore;
+mod export;
 mod features;
 mod health;
 mod image;
@@ -35,6 +36,7 @@ pub use enrichment::{
 };
 pub use error::{Detail, ErrorBody, ErrorCode, FieldError, LocPart};
 pub use explore::{ExplorationMetadata, ExploreAnswer, ExploreMetadata, LabelCount};
+pub use export::ExportTask;
 pub use features::{Feature, FeatureOptions, UserConfig};
 pub use health::{HealthAnswer, ReadyAnswer};
 pub use image::{ImageInfo, ImageIssue, ObjectInfo};

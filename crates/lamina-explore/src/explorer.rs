@@ -83,6 +83,11 @@ impl Explorer {
         self.0.library.snapshots.bytes_in_memory()
     }
 
+    /// The database it reads from.
+    pub fn pool(&self) -> &PgPool {
+        &self.0.library.pool
+    }
+
     /// The models at hand.
     pub fn encoders(&self) -> &Encoders {
         &self.0.library.encoders
@@ -171,7 +176,7 @@ impl Explorer {
         Ok(Some(snapshot.pictures_of(items).iter().collect()))
     }
 
-    async fn cluster_members(
+    pub(crate) async fn cluster_members(
         &self,
         access: &DatasetAccess,
         id: ClusterId,
@@ -292,7 +297,7 @@ impl Explorer {
         })
     }
 
-    async fn open(
+    pub(crate) async fn open(
         &self,
         access: &DatasetAccess,
         entity_type: EntityType,
@@ -316,7 +321,7 @@ impl Explorer {
     }
 
     /// The plan's filters, the anchor first, after everything that needs waiting.
-    async fn resolve(
+    pub(crate) async fn resolve(
         &self,
         access: &DatasetAccess,
         plan: &ExplorePlan,

@@ -1,6 +1,7 @@
 //! What the clusters of an answer are: those of a level, or groups of near-copies.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use lamina_types::{ClusterId, DatasetId, EntityType, SimilarityThreshold, cluster_id};
 use uuid::Uuid;
@@ -80,6 +81,35 @@ impl Grouping {
         (page, total)
     }
 
+    /// All matching members, best first, else by ordinal; without those that are too few to be a group.
+    pub(crate) fn everything(self, matched: &Matched, snapshot: &DatasetSnapshot) -> Vec<Member> {
+        let unranked = |ordinal| Member {
+            ordinal,
+            distance: None,
+        };
+        let mut members: Vec<Member> = match matched {
+            Matched::All => (0..snapshot.len() as u32).map(unranked).collect(),
+            Matched::Set(set) => set.iter().map(unranked).collect(),
+            Matched::Scored(hits) => hits.iter().map(Member::from).collect(),
+        };
+        if self.least() > 1 {
+            let group_of = self.group_of(snapshot);
+            let mut sizes: HashMap<u32, usize> = HashMap::new();
+            for member in &members {
+                if let Some(group) = group_of.get(member.ordinal as usize) {
+                    *sizes.entry(*group).or_default() += 1;
+                }
+            }
+            members.retain(|member| {
+                let group = group_of.get(member.ordinal as usize);
+                group
+                    .and_then(|group| sizes.get(group))
+                    .is_some_and(|size| *size >= self.least())
+            });
+        }
+        members
+    }
+
     /// The matching members of one group, best first, else by ordinal; none if they are too few to be a group.
     pub(crate) fn members(
         self,
@@ -102,10 +132,7 @@ impl Grouping {
             Matched::Scored(hits) => hits
                 .iter()
                 .filter(|hit| is_inside(&hit.ordinal))
-                .map(|hit| Member {
-                    ordinal: hit.ordinal,
-                    distance: Some(hit.distance),
-                })
+                .map(Member::from)
                 .collect(),
         };
         if members.len() < self.least() {

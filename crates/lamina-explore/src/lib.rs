@@ -29,6 +29,7 @@ mod members;
 mod opening;
 mod plan;
 mod searchable;
+mod selection;
 mod snapshot;
 mod tag_column;
 mod texts;
@@ -49,6 +50,7 @@ pub use filters::{
 pub use meaning::Among;
 pub use members::Member;
 pub use plan::{AnchorKind, AnchorQuery, ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
+pub use selection::{DuplicateFact, FactSheet, ItemFacts};
 pub use snapshot::DatasetSnapshot;
 pub use threshold_sense::ThresholdSense;
 pub use view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, MediaView};

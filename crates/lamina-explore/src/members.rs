@@ -24,6 +24,15 @@ pub struct Member {
     pub distance: Option<f32>,
 }
 
+impl From<&Hit> for Member {
+    fn from(hit: &Hit) -> Self {
+        Self {
+            ordinal: hit.ordinal,
+            distance: Some(hit.distance),
+        }
+    }
+}
+
 impl RankedCluster {
     /// The smallest distance among the members.
     pub fn best(&self) -> Option<f32> {
@@ -49,10 +58,7 @@ pub fn rank_by_distance(hits: &[Hit], cluster_of: &[u32]) -> Vec<RankedCluster> 
             clusters.len() - 1
         });
         if let Some(cluster) = clusters.get_mut(slot) {
-            cluster.members.push(Member {
-                ordinal: hit.ordinal,
-                distance: Some(hit.distance),
-            });
+            cluster.members.push(Member::from(hit));
         }
     }
     clusters.sort_by(|a, b| {

@@ -3,10 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use lamina_explore::{
-    Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView, Region,
+    Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView,
+    Member, Region,
 };
+use lamina_export::gather::{self, Wanted};
+use lamina_export::{ExportError, Item};
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::{AnchorId, ClusterId, EntityType, SimilarityThreshold};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// Pages, members, pictures and anchors of a dataset the caller may see. See [`Explorer`], which is the real one.
@@ -42,6 +46,22 @@ pub trait ReadSide: Send + Sync {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<u32>>, ExploreError>;
+
+    /// Everything that matches, best first, of one cluster if it is named; `None` for an unknown cluster.
+    async fn select(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<Member>>, ExploreError>;
+
+    /// The media items behind a selection, batch by batch, until nobody takes them any more.
+    async fn gather(
+        &self,
+        access: &DatasetAccess,
+        wanted: Wanted,
+        items: mpsc::Sender<Vec<Item>>,
+    ) -> Result<(), ExportError>;
 
     /// Numbers about the dataset at one level.
     async fn metadata(
@@ -102,6 +122,24 @@ impl ReadSide for Explorer {
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<u32>>, ExploreError> {
         Explorer::pictures(self, access, plan, cluster).await
+    }
+
+    async fn select(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<Member>>, ExploreError> {
+        Explorer::select(self, access, plan, cluster).await
+    }
+
+    async fn gather(
+        &self,
+        access: &DatasetAccess,
+        wanted: Wanted,
+        items: mpsc::Sender<Vec<Item>>,
+    ) -> Result<(), ExportError> {
+        gather::send(self, access, wanted, &items).await
     }
 
     async fn metadata(

@@ -17,8 +17,8 @@ use crate::auth::guard_browsers;
 use crate::docs_page::DocsPage;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    datasets, docs, enrichment, explore, health, images, ingestion, media, process, search_image,
-    tags, tasks, uploads, user_config,
+    datasets, docs, enrichment, explore, export, health, images, ingestion, media, process,
+    search_image, tags, tasks, uploads, user_config,
 };
 use crate::state::AppState;
 
@@ -44,6 +44,10 @@ pub fn router(state: AppState) -> Router {
         .route(
             "/media/{dataset_id}/{media_id}/{variant}",
             get(media::get_media),
+        )
+        .route(
+            "/cdn/{dataset_id}/images/{export_id}/{file}",
+            get(export::get_archive),
         )
         .route("/healthz", get(health::get_healthz))
         .route("/readyz", get(health::get_readyz))
@@ -107,6 +111,11 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(explore::explore_dataset))
         .routes(routes!(explore::get_similarity_cluster))
         .routes(routes!(explore::get_exploration_metadata))
+        .routes(routes!(export::export_context_async))
+        .routes(routes!(export::export_entities_async))
+        .routes(routes!(export::get_export_status))
+        .routes(routes!(export::export_document))
+        .routes(routes!(export::export_media_id))
         .routes(routes!(enrichment::list_models))
         .routes(routes!(tags::list_tags, tags::create_tag))
         .routes(routes!(tags::rename_tag, tags::delete_tag))

@@ -29,6 +29,9 @@ pub enum PipelineError {
     /// Vectors or a generation could not be read.
     #[error("the vectors could not be read")]
     Explore(#[from] lamina_explore::ExploreError),
+    /// An archive could not be written.
+    #[error("the export could not be written")]
+    Export(#[from] lamina_export::ExportError),
     /// The source as a whole cannot be read.
     #[error("the source cannot be read: {0}")]
     Source(#[from] SourceError),
@@ -68,6 +71,7 @@ impl From<PipelineError> for JobError {
             | PipelineError::Inference(_)
             | PipelineError::Index(_)
             | PipelineError::Explore(_)
+            | PipelineError::Export(_)
             | PipelineError::Source(_)
             | PipelineError::Fetch(_)
             | PipelineError::Thread(_)) => Self::retry_because(message, other),

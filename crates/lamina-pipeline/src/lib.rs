@@ -1,4 +1,4 @@
-//! The job handlers: ingest, enrichment, rebuild, removal; and the sources that files come from.
+//! The job handlers: ingest, enrichment, rebuild, removal, export; and the sources that files come from.
 //!
 //! Owns what happens between "a job was claimed" and "its effects are committed". Must not know HTTP; how chunks are
 //! claimed and fenced is `lamina-jobs`' business, what SQL says is `lamina-store`'s.
@@ -9,6 +9,7 @@
 
 pub mod enrich;
 mod error;
+mod export;
 pub mod ingest;
 mod publication;
 mod rebuild;
@@ -19,18 +20,23 @@ mod workshop;
 
 use std::sync::Arc;
 
+use lamina_explore::Explorer;
 use lamina_jobs::JobHandler;
 
 pub use error::PipelineError;
 pub use remove::CONTENT_GRACE;
 pub use workshop::{Workshop, WorkshopOptions};
 
-/// A handler for every kind of job.
-pub fn handlers(workshop: &Workshop) -> Vec<Arc<dyn JobHandler>> {
+/// A handler for every kind of job. Exports read through `explorer`, which a process has one of.
+pub fn handlers(workshop: &Workshop, explorer: &Explorer) -> Vec<Arc<dyn JobHandler>> {
     vec![
         Arc::new(ingest::IngestHandler::new(workshop.clone())),
         Arc::new(enrich::EnrichHandler::new(workshop.clone())),
         Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
         Arc::new(remove::RemoveHandler::new(workshop.clone())),
+        Arc::new(export::ExportHandler::new(
+            workshop.clone(),
+            explorer.clone(),
+        )),
     ]
 }

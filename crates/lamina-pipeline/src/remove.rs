@@ -43,13 +43,10 @@ impl RemoveHandler {
             context.fence(&mut tx).await?;
             match removal::purge(&mut tx, spec.dataset_id, ROWS).await {
                 Ok(Purge::More) => tx.commit().await?,
-                Ok(Purge::Done {
-                    owner,
-                    generation_keys,
-                }) => {
+                Ok(Purge::Done { owner, blob_keys }) => {
                     let completed = context.complete(&mut tx, Next::Nothing).await?;
                     tx.commit().await?;
-                    for key in generation_keys {
+                    for key in blob_keys {
                         self.workshop.blobs.delete(&key).await?;
                     }
                     removal::collect_contents(pool, &self.workshop.blobs, owner, CONTENT_GRACE)

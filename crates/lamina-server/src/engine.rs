@@ -140,11 +140,11 @@ pub fn workshop(
 /// A runner with a handler for every kind of job.
 pub fn worker(
     home: &Home,
-    encoders: &Encoders,
+    explorer: &Explorer,
     worker: &WorkerOptions,
     index: &IndexOptions,
 ) -> Runner {
-    let workshop = workshop(home, encoders, worker, index);
+    let workshop = workshop(home, explorer.encoders(), worker, index);
     let slots = if worker.worker_slots == 0 {
         cores().max(2)
     } else {
@@ -158,7 +158,7 @@ pub fn worker(
         worker: worker_name(),
         ..RunnerConfig::default()
     };
-    Runner::new(home.pool.clone(), handlers(&workshop), config)
+    Runner::new(home.pool.clone(), handlers(&workshop, explorer), config)
 }
 
 /// Host and process, for people who read the job tables.

@@ -125,6 +125,7 @@ fn refused(error: PipelineError) -> SampleError {
         | PipelineError::Inference(_)
         | PipelineError::Index(_)
         | PipelineError::Explore(_)
+        | PipelineError::Export(_)
         | PipelineError::Source(_)
         | PipelineError::Fetch(_)
         | PipelineError::Job(_)

@@ -6,7 +6,7 @@ use lamina_explore::Encoders;
 use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, anchors, enrichment, removal};
+use lamina_store::{BlobStore, anchors, enrichment, exports, removal};
 use lamina_types::{INDEX_SLOT, JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +21,9 @@ const MODELS_EVERY: Duration = Duration::from_secs(15);
 
 /// Expired anchors deleted at once.
 const ANCHORS: u32 = 10_000;
+
+/// Expired exports deleted at once.
+const EXPORTS: u32 = 1_000;
 
 /// Rounds between two looks at every blob, which is slow on a large store.
 const ROUNDS_PER_SWEEP: u32 = 144;
@@ -80,6 +83,10 @@ async fn keep_index_warm(encoders: &Encoders, pool: &PgPool) -> anyhow::Result<(
 
 async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Result<()> {
     let anchors = anchors::delete_expired(pool, ANCHORS).await?;
+    let exports = exports::delete_expired(pool, EXPORTS).await?;
+    for key in &exports {
+        blobs.delete(key).await?;
+    }
     let staged = blobs.sweep_staging(CONTENT_GRACE).await?;
     let stranded = enrichment::release_stranded(pool).await?;
     if stranded > 0 {
@@ -109,9 +116,10 @@ async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Res
     } else {
         0
     };
-    if anchors + staged + orphans > 0 {
+    if anchors + staged + orphans > 0 || !exports.is_empty() {
         tracing::info!(
             anchors,
+            exports = exports.len(),
             staged,
             orphans,
             "upkeep removed what had expired or was left behind"

@@ -54,6 +54,8 @@ pub struct Label {
     pub source: AnnotationSource,
     /// 0..=1, if it came from a model.
     pub confidence: Option<f32>,
+    /// In the annotations it came with; -1 when it came with none.
+    pub original_id: i64,
 }
 
 impl FromRow<'_, PgRow> for Label {
@@ -63,6 +65,7 @@ impl FromRow<'_, PgRow> for Label {
             name: row.try_get("name")?,
             source: columns::text(row, "source")?,
             confidence: row.try_get("confidence")?,
+            original_id: row.try_get("original_id")?,
         })
     }
 }
@@ -87,8 +90,9 @@ pub async fn put_labels(
     }) {
         return Err(StoreError::NotFinite("a label's confidence"));
     }
-    let sql = "insert into labels (dataset_id, media_id, name, source, confidence) \
-               select $1, t.* from unnest($2::uuid[], $3::text[], $4::text[], $5::real[]) t on conflict do nothing";
+    let sql = "insert into labels (dataset_id, media_id, name, source, confidence, original_id) \
+               select $1, t.* from unnest($2::uuid[], $3::text[], $4::text[], $5::real[], $6::bigint[]) t \
+               on conflict do nothing";
     sqlx::query(sql)
         .bind(dataset.as_uuid())
         .bind(
@@ -115,6 +119,12 @@ pub async fn put_labels(
                 .map(|label| label.confidence)
                 .collect::<Vec<_>>(),
         )
+        .bind(
+            labels
+                .iter()
+                .map(|label| label.original_id)
+                .collect::<Vec<_>>(),
+        )
         .execute(ex)
         .await?;
     Ok(())
@@ -129,7 +139,7 @@ pub async fn labels_of(
     dataset: DatasetId,
     media: &[MediaId],
 ) -> Result<HashMap<MediaId, Vec<Label>>, StoreError> {
-    let sql = "select media_id, name, source, confidence from labels where dataset_id = $1 and media_id = any($2)";
+    let sql = "select media_id, name, source, confidence, original_id from labels where dataset_id = $1 and media_id = any($2)";
     let mut rows: Vec<Label> = sqlx::query_as(sql)
         .bind(dataset.as_uuid())
         .bind(uuids(media))

@@ -131,6 +131,25 @@ pub async fn of_media(
     )
 }
 
+/// All objects of these media of a dataset, by ordinal.
+///
+/// # Errors
+/// The database.
+pub async fn of_media_list(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    media: &[MediaId],
+) -> Result<Vec<BoxedObject>, StoreError> {
+    let ids: Vec<Uuid> = media.iter().map(|id| id.as_uuid()).collect();
+    Ok(
+        sqlx::query_as(select!("o.media_id = any($2) order by o.ordinal"))
+            .bind(dataset.as_uuid())
+            .bind(ids)
+            .fetch_all(ex)
+            .await?,
+    )
+}
+
 /// Which dataset an object is in, for routes that name only the object; access to that dataset must be checked next.
 ///
 /// # Errors

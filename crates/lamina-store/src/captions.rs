@@ -4,6 +4,8 @@
 //! `plainto_tsquery` and `phraseto_tsquery` calls over bound parameters, so no text of a caller ever is SQL or the
 //! operator language of `to_tsquery`.
 
+use std::collections::HashMap;
+
 use lamina_types::{DatasetId, EntityType};
 use sqlx::{PgExecutor, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
@@ -147,5 +149,32 @@ pub async fn search(
     let rows = sql.build().fetch_all(ex).await?;
     rows.iter()
         .map(|row| Ok((columns::unsigned(row, "ordinal")?, row.try_get("rank")?)))
+        .collect()
+}
+
+/// The best caption of each of these media or objects with who wrote it: a user's, else an enrichment's.
+///
+/// # Errors
+/// The database.
+pub async fn best_of(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    entity: EntityType,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, (String, AnnotationSource)>, StoreError> {
+    let sql = "select distinct on (entity_id) entity_id, caption, source from captions \
+               where dataset_id = $1 and entity_type = $3 and entity_id = any($2) \
+               order by entity_id, case source when 'User' then 0 when 'Visual Layer' then 1 else 2 end";
+    let rows = sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(ids)
+        .bind(entity.as_str())
+        .fetch_all(ex)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let said = (row.try_get("caption")?, columns::text(row, "source")?);
+            Ok((row.try_get("entity_id")?, said))
+        })
         .collect()
 }

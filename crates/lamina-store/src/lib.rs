@@ -21,6 +21,7 @@ mod database;
 pub mod datasets;
 pub mod enrichment;
 mod error;
+pub mod exports;
 pub mod facts;
 mod failpoints;
 pub mod generations;

@@ -22,12 +22,12 @@ use crate::{BlobStore, StoreError, columns, contents};
 pub enum Purge {
     /// Rows are left; call again.
     More,
-    /// The dataset is gone. These generation files are used by nobody and may be deleted after commit.
+    /// The dataset is gone. These files (generations, archives of exports) are used by nobody and may be deleted after commit.
     Done {
         /// Whose contents may have lost their last reference.
         owner: UserId,
         /// Keys of the blob store.
-        generation_keys: Vec<String>,
+        blob_keys: Vec<String>,
     },
 }
 
@@ -66,8 +66,9 @@ pub async fn purge(
         }
     }
     let sql = "select g.blob_key from index_generations g where g.dataset_id = $1 and not exists \
-               (select from index_generations o where o.blob_key = g.blob_key and o.dataset_id <> $1)";
-    let generation_keys = sqlx::query_scalar(sql)
+               (select from index_generations o where o.blob_key = g.blob_key and o.dataset_id <> $1) \
+               union all select e.blob_key from exports e where e.dataset_id = $1 and e.blob_key is not null";
+    let blob_keys = sqlx::query_scalar(sql)
         .bind(dataset.as_uuid())
         .fetch_all(&mut *conn)
         .await?;
@@ -75,10 +76,7 @@ pub async fn purge(
         .bind(dataset.as_uuid())
         .execute(conn)
         .await?;
-    Ok(Purge::Done {
-        owner,
-        generation_keys,
-    })
+    Ok(Purge::Done { owner, blob_keys })
 }
 
 /// Datasets that are marked deleted and still have rows, for a removal that was interrupted.
@@ -213,7 +211,7 @@ pub async fn sweep_orphans(
     for (owner, hashes) in orphans.contents {
         deleted += delete_files(pool, blobs, owner, &hashes).await?;
     }
-    for key in orphans.generations {
+    for key in orphans.derived {
         deleted += u64::from(blobs.delete(&key).await?);
     }
     Ok(deleted)
@@ -224,8 +222,8 @@ pub async fn sweep_orphans(
 pub(crate) struct Orphans {
     /// Originals and thumbnails, by owner.
     pub(crate) contents: Vec<(UserId, Vec<ContentHash>)>,
-    /// Keys of generation files.
-    pub(crate) generations: Vec<String>,
+    /// Keys of generation files and of archives of exports.
+    pub(crate) derived: Vec<String>,
 }
 
 /// Looks at every file of the store.
@@ -235,7 +233,7 @@ pub(crate) async fn orphans(
     grace: Duration,
 ) -> Result<Orphans, StoreError> {
     let mut by_owner: BTreeMap<UserId, HashSet<ContentHash>> = BTreeMap::new();
-    let mut generations = Vec::new();
+    let mut derived = Vec::new();
     let newest = DateTime::<Utc>::from(
         std::time::SystemTime::now()
             .checked_sub(grace)
@@ -250,7 +248,7 @@ pub(crate) async fn orphans(
             Some((owner, hash)) => {
                 by_owner.entry(owner).or_default().insert(hash);
             }
-            None => generations.push(file.key),
+            None => derived.push(file.key),
         }
     }
     let mut conn = pool.acquire().await?;
@@ -266,12 +264,13 @@ pub(crate) async fn orphans(
             orphans.contents.push((owner, unused));
         }
     }
-    for part in generations.chunks(1_000) {
+    for part in derived.chunks(1_000) {
         let sql = "select t.key from unnest($1::text[]) as t (key) \
-                   where not exists (select from index_generations g where g.blob_key = t.key)";
+                   where not exists (select from index_generations g where g.blob_key = t.key) \
+                   and not exists (select from exports e where e.blob_key = t.key)";
         let rows = sqlx::query(sql).bind(part).fetch_all(&mut *conn).await?;
         for row in rows {
-            orphans.generations.push(row.try_get("key")?);
+            orphans.derived.push(row.try_get("key")?);
         }
     }
     Ok(orphans)

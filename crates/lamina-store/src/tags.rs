@@ -105,6 +105,31 @@ pub async fn of_media(
     Ok(found)
 }
 
+/// Names of the tags of some media with the time each was put on, by name.
+///
+/// # Errors
+/// The database.
+pub async fn assignments_of(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    media: &[MediaId],
+) -> Result<HashMap<MediaId, Vec<(String, DateTime<Utc>)>>, StoreError> {
+    let sql = "select mt.media_id, t.name, mt.assigned_at from tags t join media_tags mt on mt.tag_id = t.id \
+               where t.dataset_id = $1 and mt.media_id = any($2) order by t.name, t.id";
+    let ids: Vec<Uuid> = media.iter().map(|id| id.as_uuid()).collect();
+    let rows: Vec<(Uuid, String, DateTime<Utc>)> = sqlx::query_as(sql)
+        .bind(dataset.as_uuid())
+        .bind(ids)
+        .fetch_all(ex)
+        .await?;
+    let mut found: HashMap<MediaId, Vec<(String, DateTime<Utc>)>> = HashMap::new();
+    for (media, name, assigned_at) in rows {
+        let tags = found.entry(MediaId::from_uuid(media)).or_default();
+        tags.push((name, assigned_at));
+    }
+    Ok(found)
+}
+
 /// The ids of all tags of a dataset.
 ///
 /// # Errors

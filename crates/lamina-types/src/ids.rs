@@ -53,6 +53,8 @@ id!(
     ObjectId,
     /// A cluster of one dataset, entity type and level; see [`crate::cluster_id`].
     ClusterId,
+    /// An export of a dataset.
+    ExportId,
     /// A group of near-copies.
     DuplicateGroupId,
     /// A job (the API calls some of them tasks).

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContentHash, DatasetId, EnrichmentType, EntityType, ServeMode, Space, SpaceKey, text_enum,
+    ContentHash, DatasetId, EnrichmentType, EntityType, ExportId, ServeMode, Space, SpaceKey,
+    text_enum,
 };
 
 text_enum!(
@@ -17,6 +18,8 @@ text_enum!(
         Rebuild = "rebuild",
         /// Remove a deleted dataset's rows and the blobs that nothing else uses.
         Remove = "remove",
+        /// Write the archive of an export.
+        Export = "export",
     }
 );
 
@@ -28,6 +31,7 @@ impl JobKind {
             Self::Enrich => "copy",
             Self::Rebuild => "rebuild",
             Self::Remove => "remove",
+            Self::Export => "write",
         }
     }
 }
@@ -120,4 +124,11 @@ pub struct RebuildSpec {
 pub struct RemoveSpec {
     /// The dataset.
     pub dataset_id: DatasetId,
+}
+
+/// Write the archive of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportSpec {
+    /// The export, whose row says the rest.
+    pub export_id: ExportId,
 }

@@ -6,6 +6,7 @@
 mod cluster;
 mod dataset;
 mod embedding;
+mod export;
 mod geometry;
 mod hash;
 mod ids;
@@ -19,15 +20,16 @@ mod space;
 pub use cluster::cluster_id;
 pub use dataset::{DatasetStatus, EntityType, ServeMode, SourceType};
 pub use embedding::{Embedding, EmbeddingError};
+pub use export::{ExportFormat, ExportStatus};
 pub use geometry::{BoundingBox, BoundingBoxError};
 pub use hash::{ContentHash, ContentHashError};
 pub use ids::{
-    AnchorId, ClusterId, ContextId, DatasetId, DuplicateGroupId, JobId, MediaId, ObjectId, TagId,
-    UserId,
+    AnchorId, ClusterId, ContextId, DatasetId, DuplicateGroupId, ExportId, JobId, MediaId,
+    ObjectId, TagId, UserId,
 };
 pub use issue::{IssueType, Severity};
 pub use jobs::{
-    EnrichSpec, EnrichStep, IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec,
+    EnrichSpec, EnrichStep, ExportSpec, IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec,
 };
 pub use outcome::{RejectReason, Rejection};
 pub use score::{DEFAULT_ANCHOR_DISTANCE, LEVELS, SimilarityThreshold, ThresholdError};

@@ -166,6 +166,7 @@ impl Making<'_> {
                 name: (*name).to_owned(),
                 source: AnnotationSource::User,
                 confidence: None,
+                original_id: -1,
             }));
         }
         let labelled = annotations::put_labels(pool, dataset, &labels);

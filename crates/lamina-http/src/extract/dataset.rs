@@ -59,6 +59,16 @@ impl OpenDataset {
         }
     }
 
+    /// The caller, whoever it is.
+    ///
+    /// # Errors
+    /// 401 for nobody.
+    pub fn reader(&self) -> Result<&Principal, ApiError> {
+        self.principal
+            .as_ref()
+            .ok_or_else(ApiError::unauthenticated)
+    }
+
     /// The caller, if the dataset is theirs.
     ///
     /// # Errors

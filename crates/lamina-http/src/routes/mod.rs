@@ -4,6 +4,7 @@ pub(crate) mod datasets;
 pub(crate) mod docs;
 pub(crate) mod enrichment;
 pub(crate) mod explore;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod images;
 pub(crate) mod ingestion;

@@ -4,13 +4,16 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use lamina_explore::{
-    ClusterView, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, MediaView, Region,
+    ClusterView, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, MediaView, Member, Region,
 };
+use lamina_export::gather::Wanted;
+use lamina_export::{ExportError, Item};
 use lamina_http::ReadSide;
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::{
     AnchorId, ClusterId, EntityType, IssueType, RejectReason, Rejection, SimilarityThreshold,
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// An anchor that makes the read side panic, as only a bug would.
@@ -129,6 +132,31 @@ impl ReadSide for FakeReadSide {
         *self.asked.lock().unwrap() = Some(plan.clone());
         let is_known = cluster.is_none_or(|id| id.as_uuid() == CLUSTER);
         Ok(is_known.then(|| vec![1, 2]))
+    }
+
+    async fn select(
+        &self,
+        _: &DatasetAccess,
+        plan: &ExplorePlan,
+        cluster: Option<ClusterId>,
+    ) -> Result<Option<Vec<Member>>, ExploreError> {
+        *self.asked.lock().unwrap() = Some(plan.clone());
+        let is_known = cluster.is_none_or(|id| id.as_uuid() == CLUSTER);
+        let count = self.members.lock().unwrap().len() as u32;
+        let member = |ordinal| Member {
+            ordinal,
+            distance: None,
+        };
+        Ok(is_known.then(|| (0..count).map(member).collect()))
+    }
+
+    async fn gather(
+        &self,
+        _: &DatasetAccess,
+        _: Wanted,
+        _: mpsc::Sender<Vec<Item>>,
+    ) -> Result<(), ExportError> {
+        Ok(())
     }
 
     async fn metadata(

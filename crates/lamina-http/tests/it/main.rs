@@ -13,6 +13,7 @@ mod datasets;
 mod enrichment;
 mod envelope;
 mod explore;
+mod export;
 mod fake;
 mod fake_models;
 mod health;

@@ -17,7 +17,7 @@ mod installed;
 mod looking;
 mod models;
 mod objects;
-mod originals;
+pub(crate) mod originals;
 mod pictures;
 mod plan;
 mod publish;

@@ -17,7 +17,7 @@ use crate::workshop::Workshop;
 ///
 /// # Errors
 /// The disk; never that a file is gone, changed or damaged.
-pub(super) async fn fetch(
+pub(crate) async fn fetch(
     workshop: &Workshop,
     media: &Media,
 ) -> Result<Result<Bytes, Rejection>, PipelineError> {

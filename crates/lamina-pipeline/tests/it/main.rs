@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod enrich;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod played;
 #[cfg(test)]
 mod trouble;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lamina_explore::Encoders;
+use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
 use lamina_inference::{
     DeviceChoice, EncoderConfig, Models, ModelsOptions, Runtime, RuntimeSearch, find_runtime,
 };
@@ -129,13 +129,27 @@ impl World {
             .unwrap()
     }
 
+    pub fn explorer(&self) -> Explorer {
+        let options = ExplorerOptions {
+            snapshot_bytes: 64 << 20,
+            exact_limit: 50_000,
+            threshold_sense: ThresholdSense::default(),
+        };
+        let encoders = self.workshop.encoders.clone();
+        Explorer::new(self.pool.clone(), self.blobs.clone(), encoders, options)
+    }
+
     pub fn runner(&self) -> Runner {
         let config = RunnerConfig {
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(2),
             ..RunnerConfig::default()
         };
-        Runner::new(self.pool.clone(), handlers(&self.workshop), config)
+        Runner::new(
+            self.pool.clone(),
+            handlers(&self.workshop, &self.explorer()),
+            config,
+        )
     }
 
     /// Works until nothing is left to do; what waits for its next attempt is made due.

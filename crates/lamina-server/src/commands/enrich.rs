@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lamina_explore::Encoders;
+use lamina_explore::{Encoders, ThresholdSense};
 use lamina_http::enrich::{self, EnrichRequest, Wanted};
 use lamina_store::enrichment::{self, ItemFailure};
 use lamina_types::{DatasetId, DatasetStatus, EnrichmentType, Slot};
@@ -110,7 +110,8 @@ async fn work_and_watch(
     copy: DatasetId,
     stop: &CancellationToken,
 ) -> anyhow::Result<EndedEnrichment> {
-    let runner = engine::worker(home, encoders, &args.worker, &args.index);
+    let explorer = engine::explorer(home, encoders, &args.index, ThresholdSense::default());
+    let runner = engine::worker(home, &explorer, &args.worker, &args.index);
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
         async {

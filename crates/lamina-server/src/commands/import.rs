@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use lamina_explore::ThresholdSense;
 use lamina_store::source_items;
 use lamina_types::{DatasetId, DatasetStatus, ServeMode, SourceType};
 use tokio_util::sync::CancellationToken;
@@ -98,7 +99,8 @@ async fn work_and_watch(
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let encoders = engine::start_encoders(&args.inference, home).await?;
-    let runner = engine::worker(home, &encoders, &args.worker, &args.index);
+    let explorer = engine::explorer(home, &encoders, &args.index, ThresholdSense::default());
+    let runner = engine::worker(home, &explorer, &args.worker, &args.index);
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
         async {

@@ -69,7 +69,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let worker_done = TaskTracker::new();
     if !args.no_worker {
-        let runner = engine::worker(&home, &encoders, &args.worker, &args.index);
+        let runner = engine::worker(&home, &explorer, &args.worker, &args.index);
         let stop = stop.clone();
         worker_done.spawn(async move { runner.run(stop).await });
     }

@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod doors;
 mod enrich;
+mod export;
 mod hostile;
 mod models;
 mod support;

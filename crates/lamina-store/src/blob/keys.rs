@@ -1,6 +1,6 @@
 //! Names of blobs. A key is made of ids and hashes only, never of a name that somebody sent.
 
-use lamina_types::{ContentHash, DatasetId, EntityType, Space, UserId};
+use lamina_types::{ContentHash, DatasetId, EntityType, ExportId, Space, UserId};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -11,6 +11,8 @@ const THUMBNAIL: &str = "thumb/";
 const CROP: &str = "crop/";
 /// Folder of index generations.
 pub(super) const GENERATION: &str = "generation/";
+/// Folder of archives of exports.
+pub(super) const EXPORT: &str = "export/";
 
 /// `content/<owner>/<first two digits>/<hash>`: folders of a few thousand files at a million pictures.
 pub(super) fn content(owner: UserId, hash: ContentHash) -> String {
@@ -43,6 +45,10 @@ pub(super) fn generation(
     format!("{GENERATION}{dataset}/{entity}-{space}-{number}.lamina")
 }
 
+pub(super) fn export(dataset: DatasetId, id: ExportId) -> String {
+    format!("{EXPORT}{dataset}/{id}.zip")
+}
+
 /// Owner and hash behind a key of [`content`], [`thumbnail`] or [`crop`].
 pub(super) fn parse_content(key: &str) -> Option<(UserId, ContentHash)> {
     let rest = key
@@ -62,7 +68,7 @@ pub(super) fn parse_content(key: &str) -> Option<(UserId, ContentHash)> {
 /// Checks a key that comes from a row or a caller.
 pub(super) fn path(key: &str) -> Result<Path, BlobError> {
     let bad = || BlobError::BadKey(key.to_owned());
-    if ![CONTENT, THUMBNAIL, CROP, GENERATION]
+    if ![CONTENT, THUMBNAIL, CROP, GENERATION, EXPORT]
         .iter()
         .any(|folder| key.starts_with(folder))
     {

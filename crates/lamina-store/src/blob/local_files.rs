@@ -7,7 +7,7 @@ use std::{
 };
 
 use fs_err as fs;
-use lamina_types::{ContentHash, UserId};
+use lamina_types::{ContentHash, DatasetId, ExportId, UserId};
 
 use super::{BlobStore, keys, space};
 use crate::{BlobError, StoreError};
@@ -34,8 +34,26 @@ impl BlobStore {
         hash: ContentHash,
         source: &Path,
     ) -> Result<(), StoreError> {
+        self.move_file_in(keys::content(owner, hash), source).await
+    }
+
+    /// Moves a finished archive of an export in; its key.
+    ///
+    /// # Errors
+    /// No space; the disk.
+    pub async fn put_export(
+        &self,
+        dataset: DatasetId,
+        id: ExportId,
+        source: &Path,
+    ) -> Result<String, StoreError> {
+        let key = keys::export(dataset, id);
+        self.move_file_in(key.clone(), source).await?;
+        Ok(key)
+    }
+
+    async fn move_file_in(&self, key: String, source: &Path) -> Result<(), StoreError> {
         self.check_free_space()?;
-        let key = keys::content(owner, hash);
         let (target, staging) = (
             self.root.join(keys::path(&key)?.as_ref()),
             self.staging_dir(),

@@ -237,6 +237,26 @@ impl BlobStore {
         Ok(found.bytes().await.map_err(|error| failed(key, error))?)
     }
 
+    /// Size and bytes of a blob, piece by piece, for large ones.
+    ///
+    /// # Errors
+    /// Not found; not a key; the disk.
+    pub async fn stream(
+        &self,
+        key: &str,
+    ) -> Result<(u64, BoxStream<'static, Result<Bytes, StoreError>>), StoreError> {
+        let found = self
+            .store
+            .get(&keys::path(key)?)
+            .await
+            .map_err(|error| failed(key, error))?;
+        let (size, key) = (found.meta.size, key.to_owned());
+        let pieces = found
+            .into_stream()
+            .map_err(move |error| StoreError::from(failed(&key, error)));
+        Ok((size, pieces.boxed()))
+    }
+
     /// Deletes a blob; false when it is not there. Its row must be gone, and committed.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ pub(super) async fn orphans(
         });
     }
     orphans
-        .generations
+        .derived
         .into_iter()
         .for_each(|key| check.breach(format!("nobody refers to {key}")));
     Ok(check)

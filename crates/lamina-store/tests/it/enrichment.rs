@@ -119,6 +119,7 @@ async fn with_notes(pool: &PgPool, owner: &User, source: DatasetId) {
         name: "street".to_owned(),
         source,
         confidence: Some(0.5),
+        original_id: -1,
     };
     let labels = [
         label(0, AnnotationSource::User),

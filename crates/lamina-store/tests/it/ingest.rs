@@ -433,6 +433,7 @@ async fn annotations_of_a_page_and_of_a_snapshot(pool: PgPool) {
         name: name.to_owned(),
         source,
         confidence: None,
+        original_id: -1,
     };
     let labels = [
         label(0, "dog", AnnotationSource::Model),

@@ -19,11 +19,8 @@ async fn purge_all(pool: &PgPool, id: DatasetId, limit: u32) -> (u32, Vec<String
         let mut tx = pool.begin().await.unwrap();
         let step = removal::purge(&mut tx, id, limit).await.unwrap();
         tx.commit().await.unwrap();
-        if let Purge::Done {
-            generation_keys, ..
-        } = step
-        {
-            return (rounds, generation_keys);
+        if let Purge::Done { blob_keys, .. } = step {
+            return (rounds, blob_keys);
         }
     }
 }
@@ -45,13 +42,13 @@ async fn a_deleted_dataset_goes_in_small_steps_and_leaves_what_others_use(pool: 
         .unwrap();
     datasets::mark_deleted(&pool, &access).await.unwrap();
     assert_eq!(removal::unfinished(&pool).await.unwrap(), [id]);
-    let (rounds, generation_keys) = purge_all(&pool, id, 2).await;
+    let (rounds, blob_keys) = purge_all(&pool, id, 2).await;
     assert_eq!(
         rounds,
         3 + 3 + 1,
         "5 media and 6 source items by two, then the dataset"
     );
-    assert_eq!(generation_keys.len(), 1);
+    assert_eq!(blob_keys.len(), 1);
     assert!(removal::unfinished(&pool).await.unwrap().is_empty());
     let sql = "select (select count(*) from media) + (select count(*) from source_items)";
     assert_eq!(

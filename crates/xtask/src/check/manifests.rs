@@ -12,7 +12,7 @@ use crate::{programs::Failure, workspace::Workspace};
 const ANY: &[&str] = &["*"];
 
 /// Our crates, and what of ours each may use.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("lamina-types", &[]),
     ("lamina-api", &["lamina-types"]),
     ("lamina-media", &["lamina-types"]),
@@ -33,8 +33,13 @@ const ARROWS: [(&str, &[&str]); 15] = [
         ],
     ),
     (
+        "lamina-export",
+        &["lamina-types", "lamina-store", "lamina-explore"],
+    ),
+    (
         "lamina-pipeline",
         &[
+            "lamina-export",
             "lamina-explore",
             "lamina-types",
             "lamina-media",
@@ -47,6 +52,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "lamina-http",
         &[
+            "lamina-export",
             "lamina-inference",
             "lamina-types",
             "lamina-api",
@@ -66,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 22] = [
+const OWNERS: [(&str, &[&str]); 23] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("webp", &["lamina-media"]),
@@ -93,7 +99,8 @@ const OWNERS: [(&str, &[&str]); 22] = [
     ("hyper-util", &["lamina-http"]),
     ("jsonwebtoken", &["lamina-http"]),
     ("utoipa-axum", &["lamina-http"]),
-    ("zip", &["lamina-pipeline"]),
+    ("zip", &["lamina-pipeline", "lamina-export"]),
+    ("parquet", &["lamina-export"]),
     ("clap", &["lamina-server"]),
     ("indicatif", &["lamina-server"]),
     ("anyhow", &["lamina-server"]),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use lamina_explore::ThresholdSense;
 use lamina_types::{DatasetStatus, ServeMode, SourceType};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +65,8 @@ async fn ingest(
     let owner = home.ensure_first_user().await?;
     let encoders = engine::start_encoders(inference, home).await?;
     let (worker, index) = (WorkerOptions::default(), IndexOptions::default());
-    let runner = engine::worker(home, &encoders, &worker, &index);
+    let explorer = engine::explorer(home, &encoders, &index, ThresholdSense::default());
+    let runner = engine::worker(home, &explorer, &worker, &index);
     let new = NewImport {
         path: folder,
         name: "bench",

@@ -1,0 +1,19 @@
+//! What a dataset is exported as: documents in five formats, and the archive around them (contract 11).
+//!
+//! Owns the formats and the writing of archives. Must not know HTTP, jobs or SQL: items come from [`gather`], which asks the
+//! reading side, and go item by item into a [`FormatWriter`], so that a million pictures cost no more memory than a
+//! thousand.
+
+mod archive;
+mod error;
+mod formats;
+pub mod gather;
+mod item;
+#[cfg(test)]
+mod sample;
+mod spool;
+
+pub use archive::{ArchiveWriter, EntryNames};
+pub use error::ExportError;
+pub use formats::{FormatWriter, JsonWriter, media_id_lines};
+pub use item::{About, DuplicateItem, Item, LabelItem, ObjectItem, Source, TagItem};
