@@ -8,6 +8,7 @@
 //! never null.
 
 mod anchor;
+mod annotations;
 mod cluster;
 mod dataset;
 mod enrichment;
@@ -25,6 +26,7 @@ mod task;
 mod time;
 
 pub use anchor::AnchorAnswer;
+pub use annotations::{AnnotationImport, AnnotationProblem};
 pub use cluster::{ClusterInfo, ClusterMembers};
 pub use dataset::{
     CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, SampleDataset,

@@ -15,7 +15,7 @@ pub(crate) struct ExportOptions {
     /// Name of the archive; `export.zip` when absent.
     #[param(value_type = Option<String>)]
     pub(crate) file_name: String,
-    /// `json` (default), `parquet`, `csv`, `coco` or `yolo`.
+    /// `json` (default), `parquet`, `csv`, `coco`, `voc` or `yolo`.
     #[param(value_type = Option<String>)]
     pub(crate) export_format: ExportFormat,
     /// Whether originals go along; no limit on their number.

@@ -1,5 +1,6 @@
 //! Files of the upload flows: received, recognised, stored.
 
+use lamina_export::reading::annotation_files;
 use lamina_store::datasets::DatasetAccess;
 use lamina_store::sqlx::Connection as _;
 use lamina_store::uploads::{self, UploadFile};
@@ -56,7 +57,8 @@ pub(crate) async fn must_exist(
     found.map(|_| ()).ok_or_else(transaction_not_found)
 }
 
-/// Receives the pictures of one request. All or none are taken: one that is no picture refuses the request.
+/// Receives the pictures of one request, and annotation files among them. All or none are taken: one that is neither refuses the
+/// request.
 ///
 /// # Errors
 /// 422 for a field of another name or none at all, 400 for what is no picture.
@@ -76,7 +78,8 @@ pub(crate) async fn receive(state: &AppState, mut parts: Parts) -> Result<Vec<Re
         }
         let file_name = part.file_name("unnamed");
         let file = part.spool(&state.spool, limits.max_file_bytes).await?;
-        if lamina_media::sniff(&file.head).is_none() {
+        let is_annotation = annotation_files([file_name.as_str()].into_iter()).len() == 1;
+        if !is_annotation && lamina_media::sniff(&file.head).is_none() {
             return Err(ApiError::bad_request(format!(
                 "{file_name:?} is not in a supported picture format"
             )));

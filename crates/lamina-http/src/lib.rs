@@ -9,6 +9,7 @@
 //! 422/400, 409; the handler calls one function and wraps its result in a type of `lamina-api`. What changes something runs in
 //! a task of its own, so that a client that leaves cannot cut it in half.
 
+mod annotations;
 mod archives;
 mod auth;
 mod crops;

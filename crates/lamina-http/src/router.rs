@@ -17,8 +17,8 @@ use crate::auth::guard_browsers;
 use crate::docs_page::DocsPage;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    datasets, docs, enrichment, explore, export, health, images, ingestion, media, process,
-    search_image, tags, tasks, uploads, user_config,
+    annotations, datasets, docs, enrichment, explore, export, health, images, ingestion, media,
+    process, search_image, tags, tasks, uploads, user_config,
 };
 use crate::state::AppState;
 
@@ -111,6 +111,8 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(explore::explore_dataset))
         .routes(routes!(explore::get_similarity_cluster))
         .routes(routes!(explore::get_exploration_metadata))
+        .routes(routes!(annotations::list_annotations))
+        .routes(routes!(annotations::get_annotations))
         .routes(routes!(export::export_context_async))
         .routes(routes!(export::export_entities_async))
         .routes(routes!(export::get_export_status))
@@ -132,6 +134,7 @@ fn plain_routes() -> OpenApiRouter<AppState> {
 
 fn upload_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(annotations::add_annotations))
         .routes(routes!(ingestion::upload_files))
         // Loading a model may take longer than any other request.
         .routes(routes!(enrichment::preview_enrichment))

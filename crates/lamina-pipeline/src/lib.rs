@@ -1,4 +1,4 @@
-//! The job handlers: ingest, enrichment, rebuild, removal, export; and the sources that files come from.
+//! The job handlers: ingest, enrichment, annotation, rebuild, removal, export; and the sources that files come from.
 //!
 //! Owns what happens between "a job was claimed" and "its effects are committed". Must not know HTTP; how chunks are
 //! claimed and fenced is `lamina-jobs`' business, what SQL says is `lamina-store`'s.
@@ -7,6 +7,7 @@
 //! transaction, and writes all effects together with the chunk's completion in one fenced transaction. Running a chunk
 //! again after any interruption changes nothing that is there already.
 
+pub mod annotate;
 pub mod enrich;
 mod error;
 mod export;
@@ -34,6 +35,7 @@ pub fn handlers(workshop: &Workshop, explorer: &Explorer) -> Vec<Arc<dyn JobHand
         Arc::new(enrich::EnrichHandler::new(workshop.clone())),
         Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
         Arc::new(remove::RemoveHandler::new(workshop.clone())),
+        Arc::new(annotate::AnnotateHandler::new(workshop.clone())),
         Arc::new(export::ExportHandler::new(
             workshop.clone(),
             explorer.clone(),

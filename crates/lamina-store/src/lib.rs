@@ -9,6 +9,7 @@
 //! Values that come out of a row are typed and valid; a row that is not is [`StoreError::Database`] of class internal.
 
 pub mod anchors;
+pub mod annotation_imports;
 pub mod annotations;
 pub mod bindings;
 mod blob;

@@ -13,6 +13,8 @@ text_enum!(
         Csv = "csv",
         /// `annotations.json` as COCO has it.
         Coco = "coco",
+        /// One XML file of boxes for each picture, as Pascal VOC has it.
+        Voc = "voc",
         /// `data.yaml` and one text file of boxes for each picture.
         Yolo = "yolo",
     }

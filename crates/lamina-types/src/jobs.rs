@@ -18,6 +18,8 @@ text_enum!(
         Rebuild = "rebuild",
         /// Remove a deleted dataset's rows and the blobs that nothing else uses.
         Remove = "remove",
+        /// Take over annotations that people bring.
+        Annotate = "annotate",
         /// Write the archive of an export.
         Export = "export",
     }
@@ -31,6 +33,7 @@ impl JobKind {
             Self::Enrich => "copy",
             Self::Rebuild => "rebuild",
             Self::Remove => "remove",
+            Self::Annotate => "match",
             Self::Export => "write",
         }
     }
@@ -124,6 +127,15 @@ pub struct RebuildSpec {
 pub struct RemoveSpec {
     /// The dataset.
     pub dataset_id: DatasetId,
+}
+
+/// Take over annotations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnotateSpec {
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// The import, whose rows are there.
+    pub import_id: uuid::Uuid,
 }
 
 /// Write the archive of an export.

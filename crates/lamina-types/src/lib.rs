@@ -29,7 +29,8 @@ pub use ids::{
 };
 pub use issue::{IssueType, Severity};
 pub use jobs::{
-    EnrichSpec, EnrichStep, ExportSpec, IngestSource, IngestSpec, JobKind, RebuildSpec, RemoveSpec,
+    AnnotateSpec, EnrichSpec, EnrichStep, ExportSpec, IngestSource, IngestSpec, JobKind,
+    RebuildSpec, RemoveSpec,
 };
 pub use outcome::{RejectReason, Rejection};
 pub use score::{DEFAULT_ANCHOR_DISTANCE, LEVELS, SimilarityThreshold, ThresholdError};

@@ -4,6 +4,7 @@ mod coco;
 mod csv_tables;
 mod json;
 mod parquet_table;
+mod voc;
 mod yolo;
 
 use std::io::{Seek, Write};
@@ -47,6 +48,7 @@ pub(crate) fn writer<'a, W: Write + Seek + Send>(
         ExportFormat::Parquet => Box::new(parquet_table::ParquetWriter::begin(archive)?),
         ExportFormat::Csv => Box::new(csv_tables::CsvWriter::begin(archive)?),
         ExportFormat::Coco => Box::new(coco::CocoWriter::begin(archive, about)?),
+        ExportFormat::Voc => Box::new(voc::VocWriter::begin(archive)),
         ExportFormat::Yolo => Box::new(yolo::YoloWriter::begin(archive)),
     })
 }

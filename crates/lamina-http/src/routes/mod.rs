@@ -1,5 +1,6 @@
 //! Handlers, one module per resource: take the request apart, call one function, wrap the answer.
 
+pub(crate) mod annotations;
 pub(crate) mod datasets;
 pub(crate) mod docs;
 pub(crate) mod enrichment;

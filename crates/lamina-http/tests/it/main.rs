@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test by panicking, as the tests do"
 )]
 
+mod annotations;
 mod app;
 mod auth;
 mod datasets;

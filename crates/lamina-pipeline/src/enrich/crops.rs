@@ -21,18 +21,19 @@ use super::texts::{self, NewTexts};
 use super::{EnrichTask, PUBLISH, originals, values};
 use crate::PipelineError;
 use crate::stages::Stage;
+use crate::workshop::Workshop;
 
 /// Pictures of a chunk whose pixels are in memory at once.
-const PICTURES_IN_FLIGHT: usize = 4;
+pub(super) const PICTURES_IN_FLIGHT: usize = 4;
 
 /// Crops of one picture that are made ready at once.
 const CROPS_AT_ONCE: usize = 8;
 
 /// What came of the crops of one picture.
 #[derive(Default)]
-struct Cut {
-    answers: Vec<(i64, super::looking::Answers)>,
-    measures: Vec<(i64, ContentMeasures)>,
+pub(super) struct Cut {
+    pub(super) answers: Vec<(i64, super::looking::Answers)>,
+    pub(super) measures: Vec<(i64, ContentMeasures)>,
 }
 
 pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineError> {
@@ -65,7 +66,11 @@ pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineErro
         let mut cut = futures::stream::iter(pictures)
             .map(|(media, areas)| {
                 let (lookers, unmeasured) = (&lookers, &unmeasured);
-                async move { cut(task, lookers, unmeasured, &media, areas).await }
+                let is_last_try = task.chunk.attempt >= LAST_TRY;
+                async move {
+                    let wanted = (lookers.as_slice(), unmeasured);
+                    cut(task.workshop, is_last_try, wanted, &media, areas).await
+                }
             })
             .buffer_unordered(PICTURES_IN_FLIGHT);
         while let Some(cut) = cut.next().await {
@@ -128,14 +133,16 @@ async fn lookers(task: &EnrichTask<'_>, regions: &[i64]) -> Result<Vec<Looker>, 
 }
 
 /// Cuts the areas out of one picture, which is decoded once for all of them.
-async fn cut(
-    task: &EnrichTask<'_>,
-    lookers: &[Looker],
-    unmeasured: &HashSet<i64>,
+///
+/// # Errors
+/// A model failed, and that is worth another try; the database, the disk.
+pub(super) async fn cut(
+    workshop: &Workshop,
+    is_last_try: bool,
+    (lookers, unmeasured): (&[Looker], &HashSet<i64>),
     media: &Media,
     areas: BTreeMap<i64, BoundingBox>,
 ) -> Result<Cut, PipelineError> {
-    let workshop = task.workshop;
     let nothing = |rejection: &Rejection| Cut {
         answers: areas
             .keys()
@@ -158,7 +165,6 @@ async fn cut(
         Ok(picture) => Arc::new(picture),
         Err(rejection) => return Ok(nothing(&rejection)),
     };
-    let is_last_try = task.chunk.attempt >= LAST_TRY;
     let mut all = Cut::default();
     let mut shown = futures::stream::iter(areas)
         .map(|(region, area)| {
@@ -166,7 +172,7 @@ async fn cut(
             let wants_measures = unmeasured.contains(&region);
             async move {
                 let specs = specs_for(lookers, region);
-                let prepared = prepare(task, picture, area, specs, wants_measures).await?;
+                let prepared = prepare(workshop, picture, area, specs, wants_measures).await?;
                 let (answers, measured) = match prepared {
                     Ok((inputs, measured)) => (look(lookers, inputs, is_last_try).await?, measured),
                     Err(rejection) => (refused(lookers, region, &rejection), None),
@@ -189,14 +195,14 @@ type Prepared = (Inputs, Option<ContentMeasures>);
 
 /// One crop: measured, and made ready for the models.
 async fn prepare(
-    task: &EnrichTask<'_>,
+    workshop: &Workshop,
     picture: Arc<Picture>,
     area: BoundingBox,
     specs: Vec<(u32, lamina_media::InputSpec)>,
     wants_measures: bool,
 ) -> Result<Result<Prepared, Rejection>, PipelineError> {
-    let _slot = task.workshop.decode_slot().await;
-    let stages = Arc::clone(&task.workshop.stages);
+    let _slot = workshop.decode_slot().await;
+    let stages = Arc::clone(&workshop.stages);
     let prepared = tokio::task::spawn_blocking(move || {
         let crop = picture.crop(&area);
         let measured = wants_measures.then(|| stages.run(Stage::Measure, || measures_of(&crop)));

@@ -13,6 +13,7 @@ mod busy;
 mod chunk;
 mod copy;
 mod crops;
+pub(crate) mod embedding;
 mod installed;
 mod looking;
 mod models;
@@ -22,7 +23,7 @@ mod pictures;
 mod plan;
 mod publish;
 mod samples;
-mod texts;
+pub(crate) mod texts;
 mod values;
 
 use async_trait::async_trait;

@@ -11,7 +11,7 @@ use crate::workshop::Workshop;
 const BATCH: usize = 32;
 
 /// Vectors that are not stored yet.
-pub(super) struct NewTexts {
+pub(crate) struct NewTexts {
     key: SpaceKey,
     dimension: usize,
     vectors: Vec<(String, Vec<u8>)>,
@@ -21,7 +21,7 @@ pub(super) struct NewTexts {
 ///
 /// # Errors
 /// The model cannot be loaded, or failed; the database.
-pub(super) async fn read(
+pub(crate) async fn read(
     workshop: &Workshop,
     owner: UserId,
     key: &SpaceKey,
@@ -49,7 +49,7 @@ impl NewTexts {
     ///
     /// # Errors
     /// The database.
-    pub(super) async fn keep(
+    pub(crate) async fn keep(
         &self,
         conn: &mut PgConnection,
         owner: UserId,

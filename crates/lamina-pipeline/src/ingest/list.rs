@@ -1,10 +1,11 @@
 //! Phase `list`: what the source holds.
 
 use lamina_jobs::{Completed, Next, Phase};
+use lamina_store::annotation_imports;
 use lamina_store::source_items::{self, NewSourceItem};
 use lamina_types::Rejection;
 
-use super::{CREATION, IngestTask, PROCESS};
+use super::{CREATION, IngestTask, PROCESS, annotations};
 use crate::PipelineError;
 
 /// Rows inserted by one statement.
@@ -23,8 +24,12 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
         )
         .await?;
     let stop = task.context.cancelled().clone();
-    let listed =
-        tokio::task::spawn_blocking(move || source.list(&|| stop.is_cancelled())).await??;
+    let (listed, annotations) = tokio::task::spawn_blocking(move || {
+        let mut listed = source.list(&|| stop.is_cancelled())?;
+        let annotations = annotations::read(&source, &mut listed)?;
+        Ok::<_, PipelineError>((listed, annotations))
+    })
+    .await??;
     if listed.is_empty() {
         return Err(PipelineError::Hopeless(
             "The source holds no files.".to_owned(),
@@ -52,6 +57,10 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
         first += part.len() as u32;
     }
     source_items::mark_rejected(&mut *tx, dataset, CREATION, &rejected).await?;
+    annotation_imports::clear_waiting(&mut *tx, dataset).await?;
+    if !annotations.is_empty() {
+        lamina_export::stage(&mut tx, dataset, None, annotations).await?;
+    }
     let chunks = Phase::chunked(PROCESS, i64::from(first), workshop.chunk_files);
     let completed = task.context.complete(&mut tx, Next::Phase(chunks)).await?;
     tx.commit().await?;

@@ -4,6 +4,7 @@
 //! number of workers) turns files into contents, measures and vectors; `publish` (one chunk) makes the media rows,
 //! derives clusters and publishes the generation together with `READY`.
 
+mod annotations;
 mod item;
 mod list;
 mod prepare;

@@ -5,7 +5,7 @@ use lamina_store::source_items::OutcomeCounts;
 use lamina_store::{datasets, source_items};
 use lamina_types::DatasetStatus;
 
-use super::{CREATION, IngestTask};
+use super::{CREATION, IngestTask, annotations};
 use crate::PipelineError;
 use crate::publication::Publication;
 
@@ -30,13 +30,15 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     task.context.fence(&mut tx).await?;
     publication.publish(&mut tx).await?;
     datasets::recount(&mut *tx, dataset).await?;
-    datasets::move_status(
-        &mut tx,
-        dataset,
-        &[DatasetStatus::Indexing],
-        DatasetStatus::Ready,
-    )
-    .await?;
+    if !annotations::hand_over(&mut tx, task.dataset).await? {
+        datasets::move_status(
+            &mut tx,
+            dataset,
+            &[DatasetStatus::Indexing],
+            DatasetStatus::Ready,
+        )
+        .await?;
+    }
     let completed = task.context.complete(&mut tx, Next::Nothing).await?;
     fail::fail_point!("ingest_ready_before_commit");
     tx.commit().await?;

@@ -18,7 +18,7 @@ use super::{Fetched, ListedItem, MediaSource, SourceLimits, Visit, keys, names};
 ///
 /// * Links, pipes, sockets and devices are listed as rejected: not followed, not opened.
 /// * Not mentioned at all: names that begin with a dot, what operating systems leave behind (`Thumbs.db`,
-///   `desktop.ini`, `__MACOSX` and the like), and the annotation files at the root.
+///   `desktop.ini`, `__MACOSX` and the like).
 /// * A folder that cannot be read is one rejected item.
 #[derive(Debug)]
 pub struct FolderSource {
@@ -170,7 +170,6 @@ impl MediaSource for FolderSource {
             path.truncate(level.path_length);
             path.extend_from_slice(&name);
             match kind {
-                FileType::RegularFile if names::is_annotation_file(&path) => {}
                 FileType::RegularFile => visit.show(keys::encode(&path), &path, None)?,
                 FileType::Directory => {
                     visit.check_stop()?;

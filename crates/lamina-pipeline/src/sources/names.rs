@@ -1,14 +1,5 @@
 //! Names for people, and the names that are nobody's pictures.
 
-/// Annotation files, which are read from the root of a source by whoever reads labels.
-const ANNOTATION_FILES: [&[u8]; 5] = [
-    b"annotations.json",
-    b"image_annotations.csv",
-    b"image_annotations.parquet",
-    b"object_annotations.csv",
-    b"object_annotations.parquet",
-];
-
 /// What operating systems leave behind in folders, in lower case. Names that begin with a dot are left out anyway.
 const LEFT_BY_SYSTEMS: [&[u8]; 7] = [
     b"thumbs.db",
@@ -27,11 +18,6 @@ pub(super) fn is_left_out(name: &[u8]) -> bool {
         || LEFT_BY_SYSTEMS
             .iter()
             .any(|left| name.eq_ignore_ascii_case(left))
-}
-
-/// Whether this path, seen from the root of the source, is an annotation file.
-pub(super) fn is_annotation_file(path: &[u8]) -> bool {
-    ANNOTATION_FILES.contains(&path)
 }
 
 /// The last part of a path, as shown.
@@ -109,12 +95,5 @@ mod tests {
         ] {
             assert!(!is_left_out(name), "{name:?}");
         }
-    }
-
-    #[test]
-    fn annotation_files_count_at_the_root_only() {
-        assert!(is_annotation_file(b"annotations.json"));
-        assert!(!is_annotation_file(b"set/annotations.json"));
-        assert!(!is_annotation_file(b"Annotations.json"));
     }
 }

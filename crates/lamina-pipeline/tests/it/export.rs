@@ -16,9 +16,9 @@ use sqlx::PgPool;
 
 use crate::world::{PICTURES, World};
 
-type Archive = zip::ZipArchive<Cursor<Vec<u8>>>;
+pub type Archive = zip::ZipArchive<Cursor<Vec<u8>>>;
 
-fn everything(count: u32) -> Vec<Selected> {
+pub fn everything(count: u32) -> Vec<Selected> {
     let member = |ordinal| Selected {
         ordinal,
         distance: (ordinal % 2 == 0).then_some(0.125),
@@ -49,7 +49,7 @@ impl World {
         export.id
     }
 
-    async fn exported(
+    pub async fn exported(
         &self,
         owner: &User,
         dataset: DatasetId,
@@ -66,7 +66,7 @@ impl World {
     }
 }
 
-fn new(format: ExportFormat, members: Vec<Selected>) -> NewExport {
+pub fn new(format: ExportFormat, members: Vec<Selected>) -> NewExport {
     NewExport {
         id: ExportId::new(),
         dataset_id: DatasetId::new(),
@@ -84,7 +84,7 @@ fn new(format: ExportFormat, members: Vec<Selected>) -> NewExport {
     }
 }
 
-fn entry(archive: &mut Archive, name: &str) -> Vec<u8> {
+pub fn entry(archive: &mut Archive, name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     archive
         .by_name(name)
@@ -201,6 +201,13 @@ async fn every_format_holds_the_same_boxes_and_expired_archives_go(pool: PgPool)
                     serde_json::from_slice(&entry(archive, "annotations.json")).unwrap();
                 assert_eq!(document["images"].as_array().unwrap().len(), 13);
                 document["annotations"].as_array().unwrap().len()
+            }
+            ExportFormat::Voc => {
+                let files = names(archive);
+                let texts = files.iter().map(|name| entry(archive, name));
+                let count =
+                    |text: Vec<u8>| String::from_utf8(text).unwrap().matches("<object>").count();
+                texts.map(count).sum()
             }
             ExportFormat::Yolo => {
                 let labels: Vec<String> = names(archive)

@@ -14,11 +14,11 @@ use lamina_store::bindings::{Binding, Bindings};
 use lamina_store::datasets::{self, Dataset, NewDataset};
 use lamina_store::users::{self, User};
 use lamina_store::verify::{VerifyOptions, verify};
-use lamina_store::{BlobOptions, BlobStore, Role, enrichment, spaces};
+use lamina_store::{BlobOptions, BlobStore, Role, enrichment};
 use lamina_testkit::pictures;
 use lamina_types::{
-    DatasetId, DatasetStatus, EnrichSpec, EnrichStep, EnrichmentType, EntityType, INDEX_SLOT,
-    IngestSource, IngestSpec, JobKind, ServeMode, SourceType, Space, SpaceKey, UserId,
+    DatasetId, DatasetStatus, EnrichSpec, EnrichStep, EnrichmentType, INDEX_SLOT, IngestSource,
+    IngestSpec, JobKind, ServeMode, SourceType, SpaceKey, UserId,
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,8 @@ impl World {
             Bindings::new(vec![index], Vec::new()),
         );
         let played = Arc::new(Played::default());
+        let manifest = encoders.manifest(&key(INDEX)).unwrap();
+        *played.index.lock().unwrap() = (INDEX.to_owned(), manifest.dimension.unwrap());
         let options = WorkshopOptions {
             decoders: 2,
             chunk_files: 4,
@@ -206,11 +208,6 @@ impl World {
             "{:?}",
             dataset.fatal_error_msg
         );
-        let space = spaces::find(&self.pool, new.id, EntityType::Images, Space::Index)
-            .await
-            .unwrap()
-            .unwrap();
-        *self.played.index.lock().unwrap() = (space.key.package, space.dimension as usize);
         new.id
     }
 

@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 23] = [
+const OWNERS: [(&str, &[&str]); 24] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("webp", &["lamina-media"]),
@@ -101,6 +101,7 @@ const OWNERS: [(&str, &[&str]); 23] = [
     ("utoipa-axum", &["lamina-http"]),
     ("zip", &["lamina-pipeline", "lamina-export"]),
     ("parquet", &["lamina-export"]),
+    ("quick-xml", &["lamina-export"]),
     ("clap", &["lamina-server"]),
     ("indicatif", &["lamina-server"]),
     ("anyhow", &["lamina-server"]),

@@ -23,8 +23,7 @@ mod unpack;
 
 /// The files in a zip archive: stored or deflated, zip64 or not, names in UTF-8 or code page 437.
 ///
-/// * Folders are no items; hidden files, what operating systems leave behind and annotation files at the root are left
-///   out as in a folder.
+/// * Folders are no items; hidden files and what operating systems leave behind are left out as in a folder.
 /// * Listed as rejected: names that leave the archive, links and other non-files, encrypted entries, entries that share
 ///   bytes with others, that pack beyond belief, are too large, or would bring the whole beyond its limit.
 /// * An archive inside of an archive is a file like any other, and no picture.
@@ -69,10 +68,8 @@ impl ArchiveSource {
 /// Whether a listing passes over the entry. A name that leaves the archive never hides: its `..` begins with a dot.
 fn is_skipped(name: &str) -> bool {
     entry_names::inside(name).is_some_and(|name| {
-        names::is_annotation_file(name.as_bytes())
-            || name
-                .split('/')
-                .any(|part| names::is_left_out(part.as_bytes()))
+        name.split('/')
+            .any(|part| names::is_left_out(part.as_bytes()))
     })
 }
 

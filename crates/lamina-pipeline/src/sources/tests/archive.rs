@@ -41,7 +41,6 @@ fn files_of_every_honest_kind_come_with_their_bytes() {
         ("a.jpg", deflated.unix_permissions(0o600)),
         ("__MACOSX/._a.jpg", deflated),
         (".DS_Store", deflated),
-        ("annotations.json", deflated),
     ]
     .into_iter()
     .enumerate()

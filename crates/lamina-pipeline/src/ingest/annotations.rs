@@ -1,0 +1,77 @@
+//! Annotation files of a source (contract 7.5): read when it is listed, taken over when its pictures are there.
+
+use std::sync::Arc;
+
+use lamina_export::reading::{AnnotationReader, FileRows, annotation_files};
+use lamina_jobs::{NewJob, Phase};
+use lamina_store::annotation_imports;
+use lamina_store::datasets::Dataset;
+use lamina_store::sqlx::PgConnection;
+use lamina_types::{AnnotateSpec, JobKind};
+
+use crate::PipelineError;
+use crate::sources::{FetchError, ListedItem, MediaSource};
+
+/// Bytes of one annotation file, which is read whole.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Takes the annotation files out of a listing and reads them; a file that cannot be read is a problem in the report. Blocks.
+///
+/// # Errors
+/// The storage failed.
+pub(super) fn read(
+    source: &Arc<dyn MediaSource>,
+    listed: &mut Vec<ListedItem>,
+) -> Result<Vec<FileRows>, PipelineError> {
+    let wanted = annotation_files(listed.iter().map(|item| item.original_uri.as_str()));
+    let mut reader = AnnotationReader::default();
+    let mut unread = Vec::new();
+    for place in &wanted {
+        let Some(item) = listed.get(*place) else {
+            continue;
+        };
+        match source.fetch(&item.source_key, MAX_BYTES) {
+            Ok(fetched) => reader.add(&item.original_uri, &fetched.bytes),
+            Err(FetchError::Rejected(rejection)) => {
+                unread.push(FileRows::unreadable(&item.original_uri, &rejection.detail));
+            }
+            Err(error) => return Err(PipelineError::Fetch(error)),
+        }
+    }
+    let mut places = 0_usize..;
+    listed.retain(|_| {
+        places
+            .next()
+            .is_none_or(|place| wanted.binary_search(&place).is_err())
+    });
+    unread.extend(reader.finish());
+    Ok(unread)
+}
+
+/// Leaves the end of a creation to a job if annotations wait for the dataset; whether they do.
+///
+/// # Errors
+/// The database.
+pub(super) async fn hand_over(
+    conn: &mut PgConnection,
+    dataset: &Dataset,
+) -> Result<bool, PipelineError> {
+    let Some(import_id) = annotation_imports::waiting(&mut *conn, dataset.id).await? else {
+        return Ok(false);
+    };
+    let job = NewJob::new(
+        JobKind::Annotate.as_str(),
+        Some(dataset.owner_id.as_uuid()),
+        Some(dataset.id.as_uuid()),
+        &AnnotateSpec {
+            dataset_id: dataset.id,
+            import_id,
+        },
+        Phase::single(JobKind::Annotate.first_phase()),
+    )
+    .map_err(lamina_jobs::JobError::from)?;
+    lamina_jobs::enqueue(conn, job)
+        .await
+        .map_err(lamina_jobs::JobError::from)?;
+    Ok(true)
+}
