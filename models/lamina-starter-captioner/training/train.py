@@ -1,6 +1,8 @@
 """Trains the captioner on precomputed grid features.
 
     python train.py --photos DIR --scenes DIR --grid DIR --out DIR [--steps 2400]
+
+Every 200 steps `state.pt` keeps all that the rest of the run depends on; the same command goes on from there.
 """
 
 import argparse
@@ -73,8 +75,16 @@ def main():
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in weights if p.ndim > 1], "weight_decay": 0.05}, {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0}]
     )
-    started, seen = time.time(), []
-    for step in range(options.steps):
+    started, seen, spent, first, state = time.time(), [], 0.0, 0, options.out / "state.pt"
+    if state.exists():
+        kept = torch.load(state, weights_only=False)
+        encoder.load_state_dict(kept["encoder"])
+        decoder.load_state_dict(kept["decoder"])
+        optimizer.load_state_dict(kept["optimizer"])
+        rng.bit_generator.state = kept["rng"]
+        torch.set_rng_state(kept["torch_rng"])
+        first, spent = kept["steps"], kept["cpu_seconds"]
+    for step in range(first, options.steps):
         for group in optimizer.param_groups:
             group["lr"] = options.rate * min(1.0, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / options.steps)))
         chosen = np.sort(rng.choice(fit, BATCH, p=chance))
@@ -89,10 +99,13 @@ def main():
         optimizer.step()
         seen.append(loss.item())
         if step % 100 == 99 or step == 9:
-            print(step + 1, f"{time.time() - started:.0f}s", f"cpu {time.process_time():.0f}s", round(float(np.mean(seen[-100:])), 4), flush=True)
-        if step % 800 == 799 or step + 1 == options.steps:
-            torch.save({"encoder": encoder.state_dict(), "decoder": decoder.state_dict()}, options.out / "weights.pt")
-    (options.out / "train.json").write_text(json.dumps({"steps": options.steps, "seed": SEED, "cpu_seconds": round(time.process_time())}))
+            print(step + 1, f"{time.time() - started:.0f}s", f"cpu {spent + time.process_time():.0f}s", round(float(np.mean(seen[-100:])), 4), flush=True)
+        if step % 200 == 199 or step + 1 == options.steps:
+            weights_now = {"encoder": encoder.state_dict(), "decoder": decoder.state_dict()}
+            rest = {"optimizer": optimizer.state_dict(), "rng": rng.bit_generator.state, "torch_rng": torch.get_rng_state()}
+            torch.save(weights_now | rest | {"steps": step + 1, "cpu_seconds": spent + time.process_time()}, state)
+            torch.save(weights_now, options.out / "weights.pt")
+    (options.out / "train.json").write_text(json.dumps({"steps": options.steps, "seed": SEED, "cpu_seconds": round(spent + time.process_time())}))
 
 
 if __name__ == "__main__":
