@@ -53,10 +53,20 @@ async fn assert_agrees(name: &str) {
             &format!("{name} {text:?} alone"),
         );
     }
-    let pictures = (0..expected.images.len()).map(pixels).collect();
-    let pictures = encoder.embed_images(Lane::Bulk, pictures).await.unwrap();
-    for (picture, expected) in pictures.into_iter().zip(&expected.images) {
-        assert_same_direction(&picture.unwrap(), expected, name);
+    let pictures: Vec<Vec<f32>> = (0..expected.images.len()).map(pixels).collect();
+    let together = encoder
+        .embed_images(Lane::Bulk, pictures.clone())
+        .await
+        .unwrap();
+    for ((picture, together), expected) in pictures.into_iter().zip(together).zip(&expected.images)
+    {
+        assert_same_direction(&together.unwrap(), expected, name);
+        let alone = encoder
+            .embed_images(Lane::Interactive, vec![picture])
+            .await
+            .unwrap()
+            .remove(0);
+        assert_same_direction(&alone.unwrap(), expected, &format!("{name} alone"));
     }
 }
 

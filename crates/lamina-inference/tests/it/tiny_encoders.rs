@@ -1,8 +1,7 @@
-//! Tiny CLIP, `SigLIP` and `DINOv2` graphs, exported as the hub's are: vectors equal those of `PyTorch`.
+//! A tiny `DINOv2` graph, exported as the hub's are: vectors equal those of `PyTorch`.
 
 use lamina_inference::{
-    DualEncoder, EncoderConfig, ImageEncoder, InferenceError, Lane, ModelPackage, Models,
-    ModelsOptions,
+    EncoderConfig, ImageEncoder, InferenceError, Lane, ModelPackage, Models, ModelsOptions,
 };
 use serde::Deserialize;
 
@@ -12,23 +11,11 @@ use crate::support::{assert_same_direction, runtime, workspace};
 #[derive(Deserialize)]
 struct Expected {
     images: Vec<Vec<f32>>,
-    #[serde(default)]
-    texts: Vec<ExpectedText>,
 }
 
-#[derive(Deserialize)]
-struct ExpectedText {
-    text: String,
-    embedding: Vec<f32>,
-}
-
-fn open(name: &str) -> (ModelPackage, Expected) {
-    let folder = workspace().join("tests/golden").join(name);
-    let text = fs_err::read_to_string(folder.join("expected.json")).unwrap();
-    (
-        ModelPackage::open(&folder).unwrap(),
-        serde_json::from_str(&text).unwrap(),
-    )
+fn expected() -> Expected {
+    let file = workspace().join("tests/golden/tiny-dinov2/expected.json");
+    serde_json::from_str(&fs_err::read_to_string(file).unwrap()).unwrap()
 }
 
 /// The reference pictures of `packages.py`.
@@ -42,43 +29,6 @@ fn pictures(size: u32, count: usize) -> Vec<Vec<f32>> {
 }
 
 #[tokio::test]
-async fn clip_and_siglip_towers_agree_with_the_reference_alone_and_in_batches() {
-    for name in ["small-clip", "small-siglip"] {
-        let (package, expected) = open(name);
-        let encoder = DualEncoder::start(&runtime(), &package, &EncoderConfig::default()).unwrap();
-        let inputs = pictures(encoder.input_spec().size, expected.images.len());
-        let together = encoder
-            .embed_images(Lane::Bulk, inputs.clone())
-            .await
-            .unwrap();
-        for (number, wanted) in expected.images.iter().enumerate() {
-            let alone = encoder
-                .embed_images(Lane::Interactive, vec![inputs[number].clone()])
-                .await
-                .unwrap();
-            let what = format!("{name}, picture {number}");
-            assert_same_direction(alone[0].as_ref().unwrap(), wanted, &what);
-            assert_same_direction(together[number].as_ref().unwrap(), wanted, &what);
-        }
-        let texts = expected
-            .texts
-            .iter()
-            .map(|text| text.text.clone())
-            .collect();
-        let together = encoder.embed_texts(Lane::Bulk, texts).await.unwrap();
-        for (together, wanted) in together.iter().zip(&expected.texts) {
-            let alone = encoder
-                .embed_texts(Lane::Interactive, vec![wanted.text.clone()])
-                .await
-                .unwrap();
-            let what = format!("{name}, {:?}", wanted.text);
-            assert_same_direction(&alone[0], &wanted.embedding, &what);
-            assert_same_direction(together, &wanted.embedding, &what);
-        }
-    }
-}
-
-#[tokio::test]
 async fn the_first_token_of_dinov2_agrees_with_the_reference_alone_and_in_batches() {
     let models = Models::new(
         runtime(),
@@ -89,7 +39,7 @@ async fn the_first_token_of_dinov2_agrees_with_the_reference_alone_and_in_batche
         },
     );
     let encoder = models.image_encoder("tiny-dinov2@1").await.unwrap();
-    let (_, expected) = open("tiny-dinov2");
+    let expected = expected();
     let inputs = pictures(encoder.input_spec().size, expected.images.len());
     let together = encoder
         .embed_images(Lane::Bulk, inputs.clone())
@@ -143,7 +93,7 @@ fn an_encoder_of_another_length_is_refused() {
         panic!("{error:?}");
     };
     assert!(source.to_string().contains("32"), "{source}");
-    let (dual, _) = open("small-clip");
+    let dual = ModelPackage::open(&workspace().join("tests/golden/tiny-clip")).unwrap();
     let error = ImageEncoder::start(&runtime(), &dual, &EncoderConfig::default()).unwrap_err();
     assert!(matches!(error, InferenceError::Family { .. }));
 }
