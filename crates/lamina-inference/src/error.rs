@@ -6,12 +6,10 @@ use std::time::Duration;
 use lamina_types::EmbeddingError;
 
 use crate::captioner::{CaptionError, PromptError};
-use crate::detector::DetectionFault;
 use crate::package::PackageError;
 use crate::resolver::RuntimeMissing;
 use crate::runtime::RuntimeError;
 use crate::session::SessionError;
-use crate::tagger::TagFault;
 
 /// The kind of an error, for the layer that answers people. Nothing of HTTP in here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,17 +160,6 @@ pub enum InferenceError {
         /// Which of the request, from 0.
         index: usize,
     },
-    /// What a detector found in a picture is of no use: the model or the device is at fault.
-    #[error("model {model} gave unusable objects for picture {index}")]
-    BadDetections {
-        /// `name@version`.
-        model: String,
-        /// Which of the request, from 0.
-        index: usize,
-        /// Why.
-        #[source]
-        source: DetectionFault,
-    },
     /// The text of a picture is of no use: the model or the device is at fault.
     #[error("model {model} gave an unusable text for picture {index}")]
     BadCaption {
@@ -192,17 +179,6 @@ pub enum InferenceError {
         /// Why.
         #[source]
         source: PromptError,
-    },
-    /// The tags of a picture are of no use: the model or the device is at fault.
-    #[error("model {model} gave unusable tags for picture {index}")]
-    BadTags {
-        /// `name@version`.
-        model: String,
-        /// Which of the request, from 0.
-        index: usize,
-        /// Why.
-        #[source]
-        source: TagFault,
     },
     /// The model was shut down, or its device was lost.
     #[error("model {model} is not running")]
@@ -247,8 +223,6 @@ impl InferenceError {
             | Self::Start { .. }
             | Self::Thread { .. }
             | Self::Batch { .. }
-            | Self::BadDetections { .. }
-            | Self::BadTags { .. }
             | Self::BadTextVector { .. }
             | Self::BadCaption { .. } => ErrorClass::Internal,
         }

@@ -149,27 +149,31 @@ impl Captioner {
     }
 
     /// One text for each prepared picture (`lamina_media::model_input` with [`Self::input_spec`]), in their order; may be empty. With a task
-    /// whose answer has places, the names without them.
+    /// whose answer has places, the names without them. A picture whose text is of no use is an error of its own; the others are not
+    /// affected.
     ///
     /// Cancel safe: what still waits is not run.
     ///
     /// # Errors
-    /// A tensor of a wrong length or a prompt that is not taken (nothing is run then), a full interactive lane, a failed batch, a picture
-    /// whose text is of no use, a stopped model.
+    /// A tensor of a wrong length or a prompt that is not taken (nothing is run then), a full interactive lane, a failed batch, a stopped
+    /// model.
     pub async fn caption(
         &self,
         lane: Lane,
         tensors: Vec<Vec<f32>>,
         options: &CaptionOptions,
-    ) -> Result<Vec<String>, InferenceError> {
+    ) -> Result<Vec<Result<String, CaptionError>>, InferenceError> {
         let written = self.write(lane, tensors, options).await?;
+        let text = |tokens: Vec<u32>| {
+            let text = self.0.words.text(&tokens);
+            text.map_err(|source| self.failed(source))
+        };
         written
-            .iter()
+            .into_iter()
             .map(|tokens| {
-                self.0
-                    .words
-                    .text(tokens)
-                    .map_err(|source| self.failed(source))
+                tokens
+                    .map(text)
+                    .map_or_else(|bad| Ok(Err(bad)), |text| text.map(Ok))
             })
             .collect()
     }
@@ -179,7 +183,7 @@ impl Captioner {
     /// Cancel safe: what still waits is not run.
     ///
     /// # Errors
-    /// As [`Self::caption`].
+    /// As [`Self::caption`]; a picture whose text is of no use.
     pub async fn locate(
         &self,
         lane: Lane,
@@ -190,11 +194,12 @@ impl Captioner {
             return Err(self.refused(PromptError::NoRegions));
         }
         let written = self.write(lane, tensors, options).await?;
-        let located = |tokens: &Vec<u32>| {
-            let located = self.0.words.located(tokens);
+        let located = |(index, tokens): (usize, Result<Vec<u32>, CaptionError>)| {
+            let tokens = tokens.map_err(|source| self.unusable(index, source))?;
+            let located = self.0.words.located(&tokens);
             located.map_err(|source| self.failed(source))
         };
-        written.iter().map(located).collect()
+        written.into_iter().enumerate().map(located).collect()
     }
 
     /// One text for each region of each picture, in their order. A picture's features are computed once for all its regions.
@@ -202,7 +207,7 @@ impl Captioner {
     /// Cancel safe: what still waits is not run.
     ///
     /// # Errors
-    /// As [`Self::caption`]; a package that cannot describe regions.
+    /// As [`Self::caption`]; a package that cannot describe regions; a picture whose texts are of no use.
     pub async fn describe_regions(
         &self,
         lane: Lane,
@@ -280,7 +285,7 @@ impl Captioner {
         lane: Lane,
         tensors: Vec<Vec<f32>>,
         options: &CaptionOptions,
-    ) -> Result<Vec<Vec<u32>>, InferenceError> {
+    ) -> Result<Vec<Result<Vec<u32>, CaptionError>>, InferenceError> {
         self.check_lengths(tensors.iter().map(Vec::as_slice))?;
         let beams = self.beams(options.beams)?;
         let prompt = self.0.words.prompt(options.prompt.as_deref());
@@ -288,11 +293,11 @@ impl Captioner {
         let task = |tensor| self.task(tensor, vec![Arc::clone(&prompt)], beams);
         let tasks = tensors.into_iter().map(task).collect();
         let answers = self.0.pool.run(lane, tasks).await?;
-        let text = |(index, written): (usize, CaptionerOutput)| {
-            let written = written.map_err(|source| self.unusable(index, source))?;
-            Ok(written.into_iter().next().unwrap_or_default())
-        };
-        answers.into_iter().enumerate().map(text).collect()
+        let first = |written: Vec<Vec<u32>>| written.into_iter().next().unwrap_or_default();
+        Ok(answers
+            .into_iter()
+            .map(|written: CaptionerOutput| written.map(first))
+            .collect())
     }
 
     fn task(&self, tensor: Vec<f32>, prompts: Vec<Arc<[u32]>>, beams: usize) -> CaptionTask {

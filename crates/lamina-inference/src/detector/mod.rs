@@ -142,19 +142,20 @@ impl Detector {
     }
 
     /// What is in the pictures, for each of them in their order: objects of at least this score, best first, as many as the manifest
-    /// allows. Boxes that reach beyond the picture are cut, those outside it or without area are left out.
+    /// allows. Boxes that reach beyond the picture are cut, those outside it or without area are left out. A picture whose outputs are
+    /// of no use is an error of its own; the others are not affected.
     ///
     /// Cancel safe: what still waits is not run.
     ///
     /// # Errors
     /// A threshold outside 0..=1, a tensor of a wrong length, a picture without pixels (nothing is run then), a full interactive lane,
-    /// a failed batch, outputs that are no numbers, a stopped model.
+    /// a failed batch, a stopped model.
     pub async fn detect(
         &self,
         lane: Lane,
         inputs: Vec<DetectorInput>,
         score_threshold: f32,
-    ) -> Result<Vec<Vec<Detection>>, InferenceError> {
+    ) -> Result<Vec<Result<Vec<Detection>, DetectionFault>>, InferenceError> {
         if !(0.0..=1.0).contains(&score_threshold) {
             return Err(InferenceError::Threshold(score_threshold));
         }
@@ -178,15 +179,7 @@ impl Detector {
             score_threshold,
         };
         let requests = inputs.into_iter().map(request).collect();
-        let answers = self.0.pool.run(lane, requests).await?;
-        let usable = |(index, answer): (usize, DetectorOutput)| {
-            answer.map_err(|source| InferenceError::BadDetections {
-                model: self.0.key.package.clone(),
-                index,
-                source,
-            })
-        };
-        answers.into_iter().enumerate().map(usable).collect()
+        self.0.pool.run(lane, requests).await
     }
 
     /// How pictures become the tensors of [`Self::detect`].

@@ -108,29 +108,21 @@ impl Tagger {
     }
 
     /// The tags of prepared pictures (`lamina_media::model_input` with [`Self::input_spec`]), for each of them in their order: those that
-    /// reach their thresholds, best first, as many as the manifest allows.
+    /// reach their thresholds, best first, as many as the manifest allows. A picture whose scores are of no use is an error of its own; the
+    /// others are not affected.
     ///
     /// Cancel safe: what still waits is not run.
     ///
     /// # Errors
-    /// A tensor of a wrong length (nothing is run then), a full interactive lane, a failed batch, scores that are no numbers, a stopped
-    /// model.
+    /// A tensor of a wrong length (nothing is run then), a full interactive lane, a failed batch, a stopped model.
     pub async fn tag(
         &self,
         lane: Lane,
         inputs: Vec<Vec<f32>>,
-    ) -> Result<Vec<Vec<TagScore>>, InferenceError> {
+    ) -> Result<Vec<Result<Vec<TagScore>, TagFault>>, InferenceError> {
         let expected = 3 * self.0.image.size as usize * self.0.image.size as usize;
         check_lengths(inputs.iter().map(Vec::as_slice), expected)?;
-        let answers = self.0.pool.run(lane, inputs).await?;
-        let usable = |(index, answer): (usize, Result<_, _>)| {
-            answer.map_err(|source| InferenceError::BadTags {
-                model: self.0.key.package.clone(),
-                index,
-                source,
-            })
-        };
-        answers.into_iter().enumerate().map(usable).collect()
+        self.0.pool.run(lane, inputs).await
     }
 
     /// How pictures become the tensors of [`Self::tag`].

@@ -45,6 +45,7 @@ async fn scores_and_thresholds_agree_with_the_reference() {
     let found = tagger.tag(Lane::Bulk, pictures).await.unwrap();
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
+        let found = found.as_ref().unwrap();
         let names: Vec<&str> = found.iter().map(|tag| &*tag.name).collect();
         let wanted: Vec<&str> = expected.iter().map(|tag| &*tag.name).collect();
         assert_eq!(names, wanted);
@@ -164,7 +165,7 @@ async fn zero_shot_scores_are_the_softmax_over_mean_prompt_vectors() {
         .await
         .unwrap();
     for (found, picture) in found.iter().zip(pictures) {
-        let picture = picture.unwrap();
+        let (found, picture) = (found.as_ref().unwrap(), picture.unwrap());
         let raised: Vec<f32> = tags
             .iter()
             .map(|tag| (SCALE * (1.0 - picture.cosine_distance(tag))).exp())

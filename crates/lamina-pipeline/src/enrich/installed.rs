@@ -135,9 +135,19 @@ fn unusable(error: InferenceError) -> PipelineError {
 
 /// The vector of one picture, out of an answer for many.
 fn vector(answers: Vec<Result<Embedding, EmbeddingError>>) -> Result<Answer, String> {
+    answer(answers, |embedding| {
+        Answer::Vector(encode_vector(&embedding))
+    })
+}
+
+/// What was said of the one picture that was asked about; why it is of no use, if so.
+fn answer<T, E: std::error::Error>(
+    answers: Vec<Result<T, E>>,
+    shape: impl FnOnce(T) -> Answer,
+) -> Result<Answer, String> {
     match answers.into_iter().next() {
-        Some(Ok(embedding)) => Ok(Answer::Vector(encode_vector(&embedding))),
-        Some(Err(error)) => Err(error.to_string()),
+        Some(Ok(found)) => Ok(shape(found)),
+        Some(Err(fault)) => Err(fault.to_string()),
         None => Err("the model gave no answer".to_owned()),
     }
 }
@@ -228,16 +238,11 @@ impl PictureModel for Detecting {
         let found = self
             .detector
             .detect(lane, vec![input], self.threshold)
-            .await;
-        match found {
-            Ok(found) => Ok(match found.into_iter().next() {
-                Some(boxes) => Ok(Answer::Boxes(boxes.into_iter().map(found_object).collect())),
-                None => Err("the model gave no answer".to_owned()),
-            }),
-            // Outputs that are no numbers, for this picture.
-            Err(error @ InferenceError::BadDetections { .. }) => Ok(Err(error.to_string())),
-            Err(error) => Err(failed(error)),
-        }
+            .await
+            .map_err(failed)?;
+        Ok(answer(found, |boxes| {
+            Answer::Boxes(boxes.into_iter().map(found_object).collect())
+        }))
     }
 }
 
@@ -270,10 +275,7 @@ impl PictureModel for Captioning {
             .caption(lane, vec![input.tensor], &self.options)
             .await
             .map_err(failed)?;
-        Ok(match texts.into_iter().next() {
-            Some(text) => Ok(Answer::Caption(text)),
-            None => Err("the model gave no answer".to_owned()),
-        })
+        Ok(answer(texts, Answer::Caption))
     }
 }
 
@@ -290,20 +292,14 @@ impl PictureModel for Tagging {
         lane: Lane,
         input: ModelInput,
     ) -> Result<Result<Answer, String>, PipelineError> {
-        let tags = match self.0.tag(lane, vec![input.tensor]).await {
-            Ok(tags) => tags.into_iter().next(),
-            // Outputs that are no numbers, for this picture.
-            Err(error @ InferenceError::BadTags { .. }) => return Ok(Err(error.to_string())),
-            Err(error) => return Err(failed(error)),
-        };
+        let tags = self.0.tag(lane, vec![input.tensor]).await.map_err(failed)?;
         let found = |tag: TagScore| FoundTag {
             name: tag.name.as_ref().to_owned(),
             confidence: tag.confidence,
         };
-        Ok(match tags {
-            Some(tags) => Ok(Answer::Tags(tags.into_iter().map(found).collect())),
-            None => Err("the model gave no answer".to_owned()),
-        })
+        Ok(answer(tags, |tags| {
+            Answer::Tags(tags.into_iter().map(found).collect())
+        }))
     }
 }
 

@@ -106,6 +106,9 @@ async fn texts(captioner: &Captioner, pictures: usize, case: &Case) -> Vec<Strin
         .caption(Lane::Bulk, tensors, &case.options.request())
         .await
         .unwrap()
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }
 
 /// Every case, with the package's decoder and with the one that has no caches, in batches and one at a time.

@@ -127,7 +127,8 @@ async fn the_reference_detections_are_found_in_every_layout() {
                 .detect(Lane::Bulk, vec![input(detector, &picture)], 0.3)
                 .await
                 .unwrap()
-                .remove(0);
+                .remove(0)
+                .unwrap();
             let expected = if *name == "yolox_nano" {
                 &golden.yolox_nano
             } else {
@@ -216,7 +217,8 @@ async fn average_precision_on_photos_is_what_the_weights_can_do() {
                 .detect(Lane::Bulk, inputs, EVALUATION_THRESHOLD)
                 .await
                 .unwrap()
-                .remove(0);
+                .remove(0)
+                .unwrap();
             let found = found
                 .into_iter()
                 .map(|found| FoundObject {
