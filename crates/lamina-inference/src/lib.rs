@@ -65,8 +65,9 @@ pub use package::{ModelPackage, PackageError};
 pub use picture_encoder::PictureEncoder;
 pub use pool::{Lane, LaneReport, PoolReport};
 pub use quality::{
-    CaptionPair, CaptionQuality, DetectionQuality, FoundObject, LabelledPicture, TrueObject,
-    caption_quality, detection_quality,
+    CaptionPair, CaptionQuality, DetectionQuality, FoundObject, LabelledPicture, RankingQuality,
+    TagQuality, TaggedPicture, TrueObject, caption_quality, detection_quality, ranking_quality,
+    tag_quality,
 };
 pub use registry::{ModelReport, Models, ModelsOptions, PackageFolders, PackageState};
 pub use resolver::{RUNTIME_VERSION, RuntimeMissing, RuntimeSearch, Unusable, find_runtime};

@@ -184,7 +184,7 @@ impl ModelManifest {
     }
 
     /// The only file of this role.
-    pub(crate) fn file(&self, role: FileRole) -> Option<&PackageFile> {
+    pub fn file(&self, role: FileRole) -> Option<&PackageFile> {
         self.files.iter().find(|file| file.role == role)
     }
 

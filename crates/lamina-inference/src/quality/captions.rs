@@ -24,7 +24,7 @@ pub struct CaptionPair {
 }
 
 /// How near the captions of a set come to those of people.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CaptionQuality {
     /// Pictures that counted.
     pub pictures: usize,

@@ -46,7 +46,7 @@ pub struct LabelledPicture {
 }
 
 /// Figures of a detector, each 0..=1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct DetectionQuality {
     /// Mean over overlaps 0.5 to 0.95 and over the classes.
     pub ap: f64,
