@@ -8,12 +8,12 @@ use lamina_inference::{Family, ModelPackage};
 
 use lamina_testkit::hub::{FakeHub, content_of, hash, onnx};
 
-fn models() -> PathBuf {
+pub fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
 }
 
 /// Made-up content for each file of an entry.
-fn made_up(entry: &CatalogEntry) -> BTreeMap<String, Vec<u8>> {
+pub fn made_up(entry: &CatalogEntry) -> BTreeMap<String, Vec<u8>> {
     let content = |from: &str| -> Vec<u8> {
         if Path::new(from).extension().is_some_and(|end| end == "onnx") {
             onnx(from, 5_000)
@@ -27,7 +27,7 @@ fn made_up(entry: &CatalogEntry) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-fn hub_at(base: &str) -> Hub {
+pub fn hub_at(base: &str) -> Hub {
     let options = HubOptions {
         mirror: Some(base.to_owned()),
         ..HubOptions::default()
@@ -36,7 +36,7 @@ fn hub_at(base: &str) -> Hub {
 }
 
 /// The entry with the hashes and sizes of other content.
-fn repinned(entry: &CatalogEntry, files: &BTreeMap<String, Vec<u8>>) -> CatalogEntry {
+pub fn repinned(entry: &CatalogEntry, files: &BTreeMap<String, Vec<u8>>) -> CatalogEntry {
     let path = models().join(entry.name()).join("catalog.toml");
     let mut text = fs_err::read_to_string(&path).unwrap();
     for file in entry.files() {

@@ -7,5 +7,6 @@
 
 mod adding;
 mod catalog;
+mod every_entry;
 mod pulls;
 mod refusals;
