@@ -41,7 +41,7 @@ pub enum Verb {
     Token(TokenArgs),
     /// Make, list and revoke API keys
     Keys(KeysArgs),
-    /// Model packages: list, pull, add, verify, bind, remove
+    /// Model packages: list, pull, add, verify, bind, bench, remove
     Models(Box<ModelsArgs>),
     /// Try each precondition by really using it, and say how to mend what is missing
     Doctor(Box<DoctorArgs>),

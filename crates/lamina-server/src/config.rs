@@ -152,31 +152,33 @@ pub struct InferenceOptions {
     #[arg(
         long,
         env = "LAMINA_DEVICE",
+        global = true,
         value_name = "DEVICE",
         default_value = "auto"
     )]
     pub device: String,
 
     /// ONNX Runtime library file; found by itself when absent
-    #[arg(long, env = "LAMINA_ONNXRUNTIME", value_name = "FILE")]
+    #[arg(long, env = "LAMINA_ONNXRUNTIME", global = true, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
 
     /// Folder of model packages, beside those pulled into the data directory; found beside the binary or the checkout when absent
-    #[arg(long, env = "LAMINA_MODELS_DIR", value_name = "DIR")]
+    #[arg(long, env = "LAMINA_MODELS_DIR", global = true, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
 
     /// Package of the `INDEX` slot, the encoder that ingest runs, whatever the slot is bound to
-    #[arg(long, env = "LAMINA_INDEX_PACKAGE", value_name = "NAME")]
+    #[arg(long, env = "LAMINA_INDEX_PACKAGE", global = true, value_name = "NAME")]
     pub index_package: Option<String>,
 
     /// How long a model stays loaded that nobody uses, such as `15m`; 0 keeps all
-    #[arg(long, env = "LAMINA_MODEL_IDLE", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
+    #[arg(long, env = "LAMINA_MODEL_IDLE", global = true, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub model_idle: Duration,
 
     /// Threads of one model session on the CPU
     #[arg(
         long,
         env = "LAMINA_INFERENCE_THREADS",
+        global = true,
         value_name = "N",
         default_value_t = 1
     )]

@@ -32,7 +32,7 @@ fn everything(client: &Client, id: &str) -> Value {
     json!({ "enrichment_models": models })
 }
 
-fn ask(client: &Client, id: &str, body: &Value) -> String {
+pub fn ask(client: &Client, id: &str, body: &Value) -> String {
     let path = format!("/api/v1/dataset/{id}/enrich_dataset");
     let answer = client.post_json(&path, body).unwrap();
     assert_eq!(
@@ -75,7 +75,7 @@ fn said(client: &Client, id: &str) -> Vec<String> {
 }
 
 /// Numbers of objects, captions and labels of a copy, from the database's own mouth.
-fn counts(client: &Client, id: &str) -> (Value, Value) {
+pub fn counts(client: &Client, id: &str) -> (Value, Value) {
     let shown = get(client, &format!("/dataset/{id}"));
     (shown["n_images"].clone(), shown["n_objects"].clone())
 }

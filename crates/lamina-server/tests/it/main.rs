@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, and say how to repeat what failed"
 )]
 
+mod bench;
 mod boot;
 mod crash;
 mod damage;
@@ -16,3 +17,4 @@ mod export;
 mod hostile;
 mod models;
 mod support;
+mod swap;

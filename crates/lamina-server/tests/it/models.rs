@@ -15,7 +15,7 @@ use crate::support::{PATIENCE, assert_clean, at_rest, get, import, installation}
 
 const TINY: &str = "tiny-dual-encoder@1";
 
-fn models(home: &Installation, args: &[&str]) -> Output {
+pub fn models(home: &Installation, args: &[&str]) -> Output {
     home.run("models", args).unwrap()
 }
 
@@ -24,30 +24,30 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn succeed(home: &Installation, args: &[&str]) -> String {
+pub fn succeed(home: &Installation, args: &[&str]) -> String {
     let output = models(home, args);
     assert!(output.status.success(), "{args:?}: {}", said(&output));
     said(&output)
 }
 
-fn refused(home: &Installation, args: &[&str]) -> String {
+pub fn refused(home: &Installation, args: &[&str]) -> String {
     let output = models(home, args);
     assert!(!output.status.success(), "{args:?}: {}", said(&output));
     said(&output)
 }
 
-fn listing(home: &Installation) -> Value {
+pub fn listing(home: &Installation) -> Value {
     let output = models(home, &["list", "--json"]);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn slot<'a>(listing: &'a Value, id: &str) -> &'a Value {
+pub fn slot<'a>(listing: &'a Value, id: &str) -> &'a Value {
     let mut rows = listing["slots"].as_array().unwrap().iter();
     rows.find(|row| row["slot"] == id).unwrap()
 }
 
 /// Puts a package of the repository's tests among the installed ones.
-fn install(home: &Installation, name: &str) {
+pub fn install(home: &Installation, name: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden")
         .join(name);

@@ -48,7 +48,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 const STAGE_PICTURES: usize = 1_000;
 
 /// CPU time of this process so far, all threads.
-fn process_cpu() -> Duration {
+pub fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or(0),

@@ -39,6 +39,8 @@ pub enum ModelsAction {
     },
     /// Let a package answer to a slot from now on; running jobs and older datasets keep theirs
     Bind(BindArgs),
+    /// Measure a package: throughput, latency and memory, and with a labelled folder what its answers are worth
+    Bench(BenchArgs),
     /// Remove an installed package that no slot is bound to
     Remove {
         /// The package
@@ -97,4 +99,38 @@ pub struct BindArgs {
     /// A parameter of the model, such as `score_threshold=0.4` or `beams=3`; outputs are kept apart by it
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub parameters: Vec<String>,
+}
+
+/// `lamina models bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The package
+    pub package: String,
+    /// Sizes of batch, comma separated; 1, 2, 4 and 8 when absent, as far as the package takes them
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub batches: Vec<usize>,
+    /// Threads of a run, comma separated; one and all cores when absent
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub threads: Vec<usize>,
+    /// Seconds of throughput for each size of batch and number of threads
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+    /// Folder of labelled pictures to measure quality on; the README says how it is laid out
+    #[arg(long, value_name = "DIR")]
+    pub photos: Option<PathBuf>,
+    /// Of more labelled pictures than this an even choice is taken
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub pictures: usize,
+    /// How a label becomes a text for a dual encoder, with `{}` in its place
+    #[arg(long, value_name = "TEXT", default_value = "a photo of a {}")]
+    pub prompt: String,
+    /// Measure quality only
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue, requires = "photos")]
+    pub no_speed: bool,
+    /// Python with numpy and onnxruntime: measures ONNX Runtime's own binding on the same graph, turn by turn with ours
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub json: bool,
 }

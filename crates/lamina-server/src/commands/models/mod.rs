@@ -2,6 +2,7 @@
 
 mod add;
 pub mod args;
+mod bench;
 mod bind;
 mod list;
 mod pull;
@@ -32,6 +33,7 @@ pub async fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
         ModelsAction::Add(add) => add::run(&args, add),
         ModelsAction::Verify { packages } => verify::run(&args, packages),
         ModelsAction::Bind(bind) => bind::run(&args, bind).await,
+        ModelsAction::Bench(bench) => bench::run(&args, bench).await,
         ModelsAction::Remove { package, force } => remove::run(&args, package, *force).await,
     }
 }
