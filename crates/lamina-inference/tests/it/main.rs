@@ -12,6 +12,7 @@ mod captioner;
 mod conventions;
 mod detector;
 mod encoder;
+mod lanes;
 mod library;
 mod packages;
 mod quality;

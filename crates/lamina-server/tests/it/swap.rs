@@ -11,6 +11,7 @@ use crate::models::{install, listing, models, slot, succeed};
 use crate::support::{PATIENCE, assert_clean, at_rest, digest, get, import, installation, served};
 
 const DETECTOR: &str = "vl_object_detector_v00";
+const PICTURES: usize = 24;
 
 #[test]
 fn a_fresh_start_has_every_slot_bound_and_active() {
@@ -51,7 +52,7 @@ fn a_fresh_start_has_every_slot_bound_and_active() {
     }
 }
 
-/// Applies the detector of the moment through the command line; its id and how many pictures the model looked at.
+/// Applies the detector of the moment through the command line; the copy, and how often models were run for it.
 fn detected(home: &Installation, source: &str) -> (String, u64) {
     let output = home
         .run(
@@ -77,7 +78,7 @@ fn binding_another_detector_during_an_enrichment_loses_nothing_and_old_outputs_s
     let home = installation();
     install(&home, "tiny-d-fine");
     let folder = home.data.path().join("photos");
-    pictures::write_mixed(&folder, 40, 0).unwrap();
+    pictures::write_mixed(&folder, PICTURES, 0).unwrap();
     // A moment for each chunk, so that the slot is bound anew between two of them.
     let server = home
         .serve(|command| {
@@ -97,15 +98,11 @@ fn binding_another_detector_during_an_enrichment_loses_nothing_and_old_outputs_s
         Ok((dataset["progress"].as_f64().unwrap_or_default() > 0.0).then_some(()))
     })
     .unwrap();
+    // Of random weights few objects are so sure, so that not much is left to do with them.
+    let sure = ["--set", "score_threshold=0.9"];
     succeed(
         &home,
-        &[
-            "bind",
-            DETECTOR,
-            "tiny-d-fine",
-            "--set",
-            "score_threshold=0.01",
-        ],
+        &[["bind", DETECTOR, "tiny-d-fine"].as_slice(), &sure].concat(),
     );
     let dataset = get(&client, &format!("/dataset/{first}"));
     assert_ne!(
@@ -117,9 +114,9 @@ fn binding_another_detector_during_an_enrichment_loses_nothing_and_old_outputs_s
 
     // The next one is the new package's, without a restart of the server that runs it.
     let (second, run) = detected(&home, source);
-    assert_eq!(
-        run, 40,
-        "nothing of the other package was taken for its own"
+    assert!(
+        run >= PICTURES as u64,
+        "something of the other package was taken for its own: {run}"
     );
     assert_ne!(counts(&client, &second), before.1);
     assert_eq!(seen(&client, &first), before, "the old outputs stay");
