@@ -85,7 +85,7 @@ fn binding_another_detector_during_an_enrichment_loses_nothing_and_old_outputs_s
             command
                 .env("LAMINA_CHUNK_FILES", "4")
                 .env("LAMINA_WORKER_SLOTS", "1")
-                .env("FAILPOINTS", "enrich_pictures_fenced=sleep(150)");
+                .env("FAILPOINTS", "enrich_pictures_fenced=sleep(400)");
         })
         .unwrap();
     let client = server.client(Some(home.token().unwrap()));
