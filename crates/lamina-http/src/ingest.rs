@@ -68,6 +68,13 @@ pub(crate) async fn create_from_path(
         IngestSource::Folder { path }
         | IngestSource::FileList { path }
         | IngestSource::ArchiveFile { path } => path.clone(),
+        IngestSource::Bucket { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        // What follows a question mark may be a signature.
+        IngestSource::RemoteList { address } => address
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         IngestSource::ArchiveBlob { .. } | IngestSource::Upload { .. } => String::new(),
     };
     let new = NewDataset {
@@ -75,7 +82,7 @@ pub(crate) async fn create_from_path(
         owner_id: owner.user_id,
         display_name: name,
         description: String::new(),
-        source_type: SourceType::Folder,
+        source_type: type_of(&source),
         source_uri,
         filename: None,
         serve_mode,
@@ -94,6 +101,19 @@ pub(crate) async fn create_from_path(
             Ok(dataset)
         })
         .await
+}
+
+/// What the API calls a place.
+fn type_of(source: &IngestSource) -> SourceType {
+    match source {
+        IngestSource::Bucket { .. } => SourceType::Bucket,
+        IngestSource::RemoteList { address } if address.starts_with("s3://") => SourceType::Bucket,
+        IngestSource::Folder { .. }
+        | IngestSource::FileList { .. }
+        | IngestSource::RemoteList { .. }
+        | IngestSource::ArchiveFile { .. } => SourceType::Folder,
+        IngestSource::ArchiveBlob { .. } | IngestSource::Upload { .. } => SourceType::Upload,
+    }
 }
 
 /// Closes an upload transaction and starts indexing what was sent.

@@ -30,6 +30,7 @@ mod metrics_page;
 mod now;
 mod observe;
 mod pictures;
+mod places;
 mod query_picture;
 mod read_side;
 mod readiness;

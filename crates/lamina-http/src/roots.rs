@@ -14,11 +14,6 @@ pub enum RootError {
     /// No folder is configured.
     #[error("Ingesting by path is switched off: no ingest root is configured on this server")]
     NoRoots,
-    /// An address of another machine.
-    #[error(
-        "Only paths on the server are supported by this version, not s3:// or http(s):// addresses"
-    )]
-    Remote,
     /// Relative, outside the roots, absent or unreadable.
     #[error(
         "Invalid path specified: it must be an absolute path below an ingest root of this server"
@@ -26,7 +21,7 @@ pub enum RootError {
     Invalid,
     /// Neither a folder nor a list nor an archive.
     #[error(
-        "Invalid path specified: a folder, a .txt or .csv list of files, or a .zip archive is needed"
+        "Invalid path specified: a folder, a .txt, .csv or .parquet list of files, or a .zip archive is needed"
     )]
     Kind,
 }
@@ -58,9 +53,6 @@ impl IngestRoots {
     /// # Errors
     /// See [`RootError`].
     pub fn resolve(&self, path: &str) -> Result<IngestSource, RootError> {
-        if path.contains("://") {
-            return Err(RootError::Remote);
-        }
         if self.0.is_empty() {
             return Err(RootError::NoRoots);
         }
@@ -82,7 +74,9 @@ impl IngestRoots {
             .and_then(|extension| extension.to_str())
             .map(str::to_ascii_lowercase);
         match extension.as_deref() {
-            Some("txt" | "csv") if metadata.is_file() => Ok(IngestSource::FileList { path }),
+            Some("txt" | "csv" | "parquet") if metadata.is_file() => {
+                Ok(IngestSource::FileList { path })
+            }
             Some("zip") if metadata.is_file() => Ok(IngestSource::ArchiveFile { path }),
             _ => Err(RootError::Kind),
         }
@@ -189,7 +183,7 @@ mod tests {
         }
         assert_eq!(disk.roots.resolve(&path("a.jpg")), Err(RootError::Kind));
         for remote in ["s3://bucket/folder", "http://127.0.0.1/", "file:///etc"] {
-            assert_eq!(disk.roots.resolve(remote), Err(RootError::Remote));
+            assert_eq!(disk.roots.resolve(remote), Err(RootError::Invalid));
         }
         assert_eq!(
             IngestRoots::default().resolve("/etc"),

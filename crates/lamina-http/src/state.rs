@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lamina_store::remote::Remotes;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, Principal, Secret, Secrets};
 use tokio::sync::Semaphore;
@@ -44,6 +45,8 @@ pub struct HttpConfig {
     pub auth: AuthMode,
     /// What an upload may take.
     pub uploads: UploadLimits,
+    /// Buckets and hosts that files may be read from.
+    pub remotes: Remotes,
     /// Folders that may be ingested by path.
     pub ingest_roots: IngestRoots,
     /// Least life of a media link.
@@ -61,6 +64,7 @@ impl HttpConfig {
             public_origin: None,
             auth,
             uploads: UploadLimits::default(),
+            remotes: Remotes::default(),
             ingest_roots: IngestRoots::default(),
             link_ttl: Duration::from_secs(24 * 3_600),
             request_timeout: Duration::from_secs(30),

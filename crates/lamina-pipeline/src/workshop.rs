@@ -6,6 +6,7 @@ use lamina_explore::{Encoders, ExploreError};
 use lamina_inference::PictureEncoder;
 use lamina_media::DecodeLimits;
 use lamina_store::BlobStore;
+use lamina_store::remote::Remotes;
 use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::sqlx::PgPool;
 use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space};
@@ -32,6 +33,8 @@ pub struct Workshop {
     pub encoders: Encoders,
     /// The models of enrichments.
     pub models: Arc<dyn ModelSource>,
+    /// Buckets and hosts that files may be read from.
+    pub remotes: Remotes,
     /// What a picture may be.
     pub limits: DecodeLimits,
     /// Files of one chunk.
@@ -69,6 +72,7 @@ impl Workshop {
             blobs,
             encoders,
             models,
+            remotes: Remotes::default(),
             limits: DecodeLimits::default(),
             chunk_files: options.chunk_files.max(1),
             exact_limit: options.exact_limit,
@@ -76,6 +80,12 @@ impl Workshop {
             decode_slots: Arc::new(Semaphore::new(options.decoders.max(1))),
             file_memory: Arc::new(Semaphore::new(FILES_IN_MEMORY_BYTES / PERMIT_BYTES)),
         }
+    }
+
+    /// The same tools, with places elsewhere that files may be read from.
+    #[must_use]
+    pub fn with_remotes(self, remotes: Remotes) -> Self {
+        Self { remotes, ..self }
     }
 
     /// The same tools with enrichment models from elsewhere.

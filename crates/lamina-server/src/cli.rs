@@ -113,7 +113,7 @@ pub struct WorkerArgs {
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Folder, `.zip` archive, or `.txt`/`.csv` list of files
+    /// Folder, `.zip` archive, or `.txt`/`.csv`/`.parquet` list of files
     pub path: PathBuf,
     /// Name of the dataset
     #[arg(long)]

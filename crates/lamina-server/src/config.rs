@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use lamina_explore::ThresholdSense;
 use lamina_index::DEFAULT_EXACT_LIMIT;
+use lamina_store::remote::Network;
 
 /// Life of a claimed chunk without a sign of life, in seconds.
 const DEFAULT_LEASE_S: u64 = 30;
@@ -145,6 +146,75 @@ pub struct HttpOptions {
     pub threshold_sense: ThresholdSense,
 }
 
+/// Places elsewhere that files may be read from. Nothing is open unless it is named here.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceOptions {
+    /// TOML file of buckets with their endpoints and keys
+    #[arg(long, env = "LAMINA_BUCKETS_FILE", value_name = "FILE")]
+    pub buckets_file: Option<PathBuf>,
+
+    /// Buckets that may be read with the settings `LAMINA_S3_*`, comma separated; `*` for every bucket
+    #[arg(
+        long,
+        env = "LAMINA_S3_BUCKETS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub s3_buckets: Vec<String>,
+
+    /// Address of the bucket server, such as `https://minio.example:9000`; that of AWS when absent
+    #[arg(long, env = "LAMINA_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+
+    /// Region of the buckets
+    #[arg(
+        long,
+        env = "LAMINA_S3_REGION",
+        value_name = "REGION",
+        default_value = "us-east-1"
+    )]
+    pub s3_region: String,
+
+    /// Access key id; without one, buckets are read as everybody may
+    #[arg(
+        long,
+        env = "LAMINA_S3_ACCESS_KEY_ID",
+        value_name = "ID",
+        hide_env_values = true
+    )]
+    pub s3_access_key_id: Option<String>,
+
+    /// File that holds the secret access key
+    #[arg(long, env = "LAMINA_S3_SECRET_ACCESS_KEY_FILE", value_name = "FILE")]
+    pub s3_secret_access_key_file: Option<PathBuf>,
+
+    /// Address buckets as `https://host/bucket` instead of `https://bucket.host`
+    #[arg(long, env = "LAMINA_S3_PATH_STYLE", default_value_t = false, action = clap::ArgAction::SetTrue)]
+    pub s3_path_style: bool,
+
+    /// PEM file of an authority to trust beside the public ones
+    #[arg(long, env = "LAMINA_S3_CA_FILE", value_name = "FILE")]
+    pub s3_ca_file: Option<PathBuf>,
+
+    /// Hosts that `http(s)://` lists and files may be read from, comma separated, with a port unless it is 80 or 443; `*` for every public host
+    #[arg(
+        long,
+        env = "LAMINA_WEB_SOURCES",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    pub web_sources: Vec<String>,
+
+    /// Private networks that those hosts may stand in, such as `10.0.0.0/8`, comma separated; none by default
+    #[arg(
+        long,
+        env = "LAMINA_PRIVATE_SOURCES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub private_sources: Vec<Network>,
+}
+
 /// Models and the device they run on.
 #[derive(Debug, Clone, Args)]
 pub struct InferenceOptions {
@@ -204,6 +274,9 @@ pub struct WorkerOptions {
     /// Files of one chunk of an ingest
     #[arg(long, env = "LAMINA_CHUNK_FILES", value_name = "N", default_value_t = DEFAULT_CHUNK_FILES)]
     pub chunk_files: usize,
+
+    #[command(flatten)]
+    pub sources: SourceOptions,
 }
 
 impl Default for WorkerOptions {
@@ -212,6 +285,7 @@ impl Default for WorkerOptions {
             worker_slots: 0,
             lease: Duration::from_secs(DEFAULT_LEASE_S),
             chunk_files: DEFAULT_CHUNK_FILES,
+            sources: SourceOptions::default(),
         }
     }
 }

@@ -86,9 +86,11 @@ fn source_of(path: &Path, text: String) -> anyhow::Result<(IngestSource, String)
             Ok((IngestSource::ArchiveFile { path: text }, folder))
         }
         // A list may name files anywhere: the operator vouches for it.
-        Some("txt" | "csv") => Ok((IngestSource::FileList { path: text }, "/".to_owned())),
+        Some("txt" | "csv" | "parquet") => {
+            Ok((IngestSource::FileList { path: text }, "/".to_owned()))
+        }
         _ => anyhow::bail!(
-            "{} is neither a folder nor a .zip archive nor a .txt or .csv list of files",
+            "{} is neither a folder nor a .zip archive nor a .txt, .csv or .parquet list of files",
             path.display()
         ),
     }

@@ -15,7 +15,7 @@ use lamina_types::{CAPTION_TEXT_SLOT, INDEX_SLOT};
 
 use crate::config::{IndexOptions, InferenceOptions, WorkerOptions};
 use crate::home::Home;
-use crate::{places, slots};
+use crate::{places, remotes, slots};
 
 /// Loads ONNX Runtime and proves the device.
 ///
@@ -119,13 +119,16 @@ fn cores() -> usize {
 }
 
 /// What job handlers work with.
+///
+/// # Errors
+/// Buckets or hosts that are not configured well.
 pub fn workshop(
     home: &Home,
     encoders: &Encoders,
     worker: &WorkerOptions,
     index: &IndexOptions,
-) -> Workshop {
-    Workshop::new(
+) -> anyhow::Result<Workshop> {
+    let workshop = Workshop::new(
         home.pool.clone(),
         home.blobs.clone(),
         encoders.clone(),
@@ -134,17 +137,21 @@ pub fn workshop(
             chunk_files: i64::try_from(worker.chunk_files).unwrap_or(i64::MAX),
             exact_limit: index.exact_limit,
         },
-    )
+    );
+    Ok(workshop.with_remotes(remotes::open(&worker.sources)?))
 }
 
 /// A runner with a handler for every kind of job.
+///
+/// # Errors
+/// As [`workshop`].
 pub fn worker(
     home: &Home,
     explorer: &Explorer,
     worker: &WorkerOptions,
     index: &IndexOptions,
-) -> Runner {
-    let workshop = workshop(home, explorer.encoders(), worker, index);
+) -> anyhow::Result<Runner> {
+    let workshop = workshop(home, explorer.encoders(), worker, index)?;
     let slots = if worker.worker_slots == 0 {
         cores().max(2)
     } else {
@@ -158,7 +165,11 @@ pub fn worker(
         worker: worker_name(),
         ..RunnerConfig::default()
     };
-    Runner::new(home.pool.clone(), handlers(&workshop, explorer), config)
+    Ok(Runner::new(
+        home.pool.clone(),
+        handlers(&workshop, explorer),
+        config,
+    ))
 }
 
 /// Host and process, for people who read the job tables.

@@ -32,6 +32,7 @@ pub mod media;
 pub mod objects;
 pub mod outputs;
 pub mod regions;
+pub mod remote;
 pub mod removal;
 pub mod said;
 mod secrets;

@@ -163,6 +163,74 @@ pub async fn clear(
     Ok(())
 }
 
+/// The last file of a listing: its position and key.
+///
+/// # Errors
+/// The database.
+pub async fn last(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<Option<(u32, String)>, StoreError> {
+    let sql = "select position, source_key from source_items where dataset_id = $1 and batch = $2 \
+               order by position desc limit 1";
+    let row = sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
+        .fetch_optional(ex)
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    Ok(Some((
+        columns::unsigned(&row, "position")?,
+        row.try_get("source_key")?,
+    )))
+}
+
+/// The files of a batch by name, in order of position.
+///
+/// # Errors
+/// The database.
+pub async fn names(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<Vec<SourceItem>, StoreError> {
+    let sql = "select position, source_key, file_name, original_uri, source_path from source_items \
+               where dataset_id = $1 and batch = $2 order by position";
+    Ok(sqlx::query_as(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
+        .fetch_all(ex)
+        .await?)
+}
+
+/// Takes files out of a listing, before anything of it was worked on.
+///
+/// # Errors
+/// The database.
+pub async fn forget(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+    positions: &[u32],
+) -> Result<(), StoreError> {
+    let positions = positions
+        .iter()
+        .map(|position| columns::to_int(*position))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sql =
+        "delete from source_items where dataset_id = $1 and batch = $2 and position = any($3)";
+    sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
+        .bind(positions)
+        .execute(ex)
+        .await?;
+    Ok(())
+}
+
 /// Records where files lie, for originals that are served from their own place.
 ///
 /// # Errors

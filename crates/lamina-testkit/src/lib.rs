@@ -2,6 +2,8 @@
 //!
 //! Owns nothing of the product. What it starts it ends; what it waits for has a deadline, never a fixed pause.
 
+#[cfg(feature = "bucket")]
+pub mod bucket;
 pub mod client;
 pub mod hub;
 pub mod pictures;

@@ -53,6 +53,18 @@ pub enum IngestSource {
         /// Absolute path of the list.
         path: String,
     },
+    /// The objects of a bucket below a prefix. Which keys open it is the business of whoever reads it.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// Beginning of the keys; empty for all.
+        prefix: String,
+    },
+    /// A list of files at an address, `s3://` or `http(s)://`.
+    RemoteList {
+        /// The address of the list.
+        address: String,
+    },
     /// A zip archive the server can see.
     ArchiveFile {
         /// Absolute path.

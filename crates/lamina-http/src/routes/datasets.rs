@@ -7,13 +7,14 @@ use lamina_api::{
     SampleDataset,
 };
 use lamina_store::datasets::list_visible;
+use lamina_types::ServeMode;
 
 use crate::ApiError;
 use crate::auth::AuthUser;
 use crate::extract::{Fields, Form, FromFields, OpenDataset, Place, is_form};
 use crate::state::AppState;
 use crate::upload::Parts;
-use crate::{datasets, ingest, stats};
+use crate::{datasets, ingest, places, stats};
 
 /// A dataset, to look at and to poll.
 #[utoipa::path(get, path = "/dataset/{dataset_id}", tag = "datasets",
@@ -85,10 +86,11 @@ impl FromFields for CreateDataset {
     }
 }
 
-/// Creates a dataset: from an archive that is uploaded next (`uploaded_filename`). Buckets are not supported yet.
+/// Creates a dataset: from a bucket (`bucket_path`, such as `s3://photos/trip/`), or from an archive that is uploaded next
+/// (`uploaded_filename`).
 #[utoipa::path(post, path = "/dataset", tag = "datasets",
     request_body(content = Object, content_type = "application/x-www-form-urlencoded",
-        description = "`dataset_name` and `uploaded_filename`; multipart/form-data is read too"),
+        description = "`dataset_name`, and `bucket_path` or `uploaded_filename`; multipart/form-data is read too"),
     responses(
     (status = 200, description = "Created, to be filled", body = CreatedDataset),
     (status = 400, description = "Name or source missing, or a source that is not supported", body = ErrorBody),
@@ -120,10 +122,12 @@ pub(crate) async fn create_dataset(
                 "Only one source is possible: bucket_path or uploaded_filename",
             ));
         }
-        (Some(_), None) => {
-            return Err(ApiError::bad_request(
-                "Creating a dataset from a bucket is not supported by this version",
-            ));
+        (Some(bucket), None) => {
+            let source = places::in_bucket(&state.config.remotes, &bucket)?;
+            let dataset =
+                ingest::create_from_path(&state, &user, wanted.name, source, ServeMode::Copy)
+                    .await?;
+            return Ok(Json(datasets::created(&dataset)));
         }
     };
     if archive.chars().count() > 255 {

@@ -9,12 +9,13 @@ use lamina_types::ServeMode;
 use crate::auth::AuthUser;
 use crate::extract::{Fields, Form, FromFields, Place};
 use crate::state::AppState;
-use crate::{ApiError, ingest};
+use crate::{ApiError, ingest, places};
 
 /// What is to be processed.
 #[derive(utoipa::IntoParams)]
 pub(crate) struct ProcessQuery {
-    /// Absolute path below an ingest root: a folder, a `.txt` or `.csv` list of files, or a `.zip` archive.
+    /// Absolute path below an ingest root: a folder, a `.txt`, `.csv` or `.parquet` list of files, or a `.zip` archive. Or
+    /// `s3://bucket/folder/`, or the `s3://` or `http(s)://` address of such a list, where the operator opened bucket or host.
     path: String,
     /// Name of the dataset, 1 to 255 characters.
     name: String,
@@ -116,11 +117,7 @@ async fn start(
             format!("path and name are required: {}", error.public_text()),
         )
     })?;
-    let roots = state.config.ingest_roots.clone();
-    let resolved = tokio::task::spawn_blocking(move || roots.resolve(&path))
-        .await
-        .map_err(ApiError::internal)?;
-    let source = resolved.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let source = places::resolve(&state, path).await?;
     let dataset = ingest::create_from_path(&state, &user, name, source, serve_mode).await?;
     Ok(Json(ProcessStarted::new(
         dataset.id.as_uuid(),

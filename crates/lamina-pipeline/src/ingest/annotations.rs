@@ -23,29 +23,44 @@ pub(super) fn read(
     source: &Arc<dyn MediaSource>,
     listed: &mut Vec<ListedItem>,
 ) -> Result<Vec<FileRows>, PipelineError> {
-    let wanted = annotation_files(listed.iter().map(|item| item.original_uri.as_str()));
-    let mut reader = AnnotationReader::default();
-    let mut unread = Vec::new();
-    for place in &wanted {
-        let Some(item) = listed.get(*place) else {
-            continue;
-        };
-        match source.fetch(&item.source_key, MAX_BYTES) {
-            Ok(fetched) => reader.add(&item.original_uri, &fetched.bytes),
-            Err(FetchError::Rejected(rejection)) => {
-                unread.push(FileRows::unreadable(&item.original_uri, &rejection.detail));
-            }
-            Err(error) => return Err(PipelineError::Fetch(error)),
-        }
-    }
+    let named = listed
+        .iter()
+        .map(|item| (item.source_key.as_str(), item.original_uri.as_str()));
+    let (rows, wanted) = read_among(source, &named.collect::<Vec<_>>())?;
     let mut places = 0_usize..;
     listed.retain(|_| {
         places
             .next()
             .is_none_or(|place| wanted.binary_search(&place).is_err())
     });
+    Ok(rows)
+}
+
+/// Reads the annotation files among files with these keys and names; which they are, ascending. Blocks.
+///
+/// # Errors
+/// The storage failed.
+pub(super) fn read_among(
+    source: &Arc<dyn MediaSource>,
+    named: &[(&str, &str)],
+) -> Result<(Vec<FileRows>, Vec<usize>), PipelineError> {
+    let wanted = annotation_files(named.iter().map(|(_, uri)| *uri));
+    let mut reader = AnnotationReader::default();
+    let mut unread = Vec::new();
+    for place in &wanted {
+        let Some((key, uri)) = named.get(*place) else {
+            continue;
+        };
+        match source.fetch(key, MAX_BYTES) {
+            Ok(fetched) => reader.add(uri, &fetched.bytes),
+            Err(FetchError::Rejected(rejection)) => {
+                unread.push(FileRows::unreadable(uri, &rejection.detail));
+            }
+            Err(error) => return Err(PipelineError::Fetch(error)),
+        }
+    }
     unread.extend(reader.finish());
-    Ok(unread)
+    Ok((unread, wanted))
 }
 
 /// Leaves the end of a creation to a job if annotations wait for the dataset; whether they do.

@@ -62,13 +62,22 @@ pub async fn handle(
     files: &Files,
     source_key: String,
 ) -> Result<(Verdict, Option<PathBuf>), PipelineError> {
-    let slot = workshop.decode_slot().await;
+    // A file that is waited for must not keep others from the processor.
+    let slot = if files.source.is_elsewhere() {
+        None
+    } else {
+        workshop.decode_slot().await
+    };
     let fetched = match fetch(workshop, files, source_key).await? {
         Ok(fetched) => fetched,
         Err(rejection) => return Ok((Verdict::Rejected(rejection), None)),
     };
     let (Fetched { bytes, path }, hash) = fetched;
     let keep_original = files.serve_mode == ServeMode::Copy || path.is_none();
+    let slot = match slot {
+        Some(slot) => Some(slot),
+        None => workshop.decode_slot().await,
+    };
     let _memory = workshop.file_memory(bytes.len()).await;
 
     let key = files.encoder.key();

@@ -9,7 +9,10 @@ use lamina_types::{IngestSource, IngestSpec, UserId};
 use uuid::Uuid;
 
 use crate::PipelineError;
-use crate::sources::{MediaSource, SourceLimits, open_file_list, open_folder, open_zip};
+use crate::sources::{
+    BucketSource, Elsewhere, MediaSource, RemoteListSource, SourceLimits, open_file_list,
+    open_folder, open_zip,
+};
 use crate::workshop::Workshop;
 
 /// Jobs whose sources stay open at once; more are opened anew for each chunk.
@@ -76,9 +79,12 @@ async fn open(
         }
         IngestSource::Folder { .. }
         | IngestSource::FileList { .. }
+        | IngestSource::Bucket { .. }
+        | IngestSource::RemoteList { .. }
         | IngestSource::ArchiveFile { .. }
         | IngestSource::Upload { .. } => None,
     };
+    let elsewhere = Elsewhere::new(workshop.remotes.clone(), tokio::runtime::Handle::current());
     let opened = tokio::task::spawn_blocking(
         move || -> Result<Arc<dyn MediaSource>, crate::sources::SourceError> {
             Ok(match (source, archive) {
@@ -86,7 +92,14 @@ async fn open(
                     Arc::new(open_folder(Path::new(&path), &roots, limits)?)
                 }
                 (IngestSource::FileList { path }, _) => {
-                    Arc::new(open_file_list(Path::new(&path), &roots, limits)?)
+                    let list = open_file_list(Path::new(&path), &roots, limits)?;
+                    Arc::new(list.with_elsewhere(elsewhere))
+                }
+                (IngestSource::Bucket { bucket, prefix }, _) => {
+                    Arc::new(BucketSource::open(elsewhere, &bucket, &prefix, limits)?)
+                }
+                (IngestSource::RemoteList { address }, _) => {
+                    Arc::new(RemoteListSource::open(elsewhere, &address, limits)?)
                 }
                 (IngestSource::ArchiveFile { path }, _) => {
                     Arc::new(open_zip(Path::new(&path), &roots, limits)?)

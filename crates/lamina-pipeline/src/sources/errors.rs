@@ -2,7 +2,8 @@
 
 use std::io;
 
-use lamina_types::Rejection;
+use lamina_store::remote::RemoteError;
+use lamina_types::{RejectReason, Rejection};
 
 /// A source that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +39,25 @@ pub enum SourceError {
         limit: u64,
     },
     /// A list of a kind that is not read.
-    #[error("lists of files are read as .txt (one path a line) or .csv, not as {extension}")]
+    #[error(
+        "lists of files are read as .txt (one path a line), .csv or .parquet, not as {extension}"
+    )]
     UnsupportedList {
         /// What the file's name ends with, for people.
         extension: String,
     },
+    /// A parquet file that cannot be read.
+    #[error("the list is no parquet file, is damaged, or is packed by a method that is not read")]
+    DamagedList(#[source] parquet::errors::ParquetError),
+    /// A parquet file without texts.
+    #[error("the list has no column of texts")]
+    NoColumn,
+    /// A list at an address did not come.
+    #[error("the list cannot be read: {0}")]
+    NoList(String),
+    /// A bucket or an address.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The file is no zip archive.
     #[error("this file is not a zip archive")]
     NotAnArchive,
@@ -72,6 +87,9 @@ pub enum SourceError {
 impl SourceError {
     /// Whether the same call may succeed later with nothing changed by the user.
     pub fn is_retryable(&self) -> bool {
+        if let Self::Remote(error) = self {
+            return error.is_retryable();
+        }
         matches!(self, Self::Io(_) | Self::Stopped)
     }
 }
@@ -90,5 +108,19 @@ pub enum FetchError {
 impl From<Rejection> for FetchError {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
+    }
+}
+
+impl From<RemoteError> for FetchError {
+    fn from(error: RemoteError) -> Self {
+        if error.is_retryable() {
+            return Self::Io(io::Error::other(error));
+        }
+        let reason = if matches!(error, RemoteError::TooManyBytes(_)) {
+            RejectReason::TooManyBytes
+        } else {
+            RejectReason::Unreadable
+        };
+        Self::Rejected(Rejection::new(reason, error.to_string()))
     }
 }

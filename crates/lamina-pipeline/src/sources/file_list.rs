@@ -12,14 +12,18 @@ use std::sync::Arc;
 use lamina_types::{RejectReason, Rejection};
 
 use super::below::{self, NotOpened, Roots};
+use super::elsewhere::{Elsewhere, is_address, shown};
+use super::entries::{self, Entries, ListKind};
 use super::errors::{FetchError, SourceError};
 use super::{Fetched, ListedItem, MediaSource, SourceLimits, Visit, keys};
 
-/// The files that a `.txt` or `.csv` names.
+/// The files that a `.txt`, `.csv` or `.parquet` names.
 ///
 /// * `.txt`: one path a line, as it stands; empty lines are passed over.
 /// * `.csv` (RFC 4180, comma): the first column whose heading is one of `filename`, `file_name`, `path`, `file`; with
 ///   no such heading, the first column, and the first row is a file like all others.
+/// * `.parquet`: the first column with such a heading, else the first column of texts.
+/// * An address (`s3://`, `http(s)://`) is read if the operator opened its bucket or host.
 /// * A path is absolute or relative to the list's folder. Whatever it is, it must end up below a root and no part of it
 ///   below the root may be a link; what is outside is listed as rejected, and nothing more is said about it.
 /// * A file named twice, in whatever spelling, is one item: tables with a row per label name each file often.
@@ -33,12 +37,7 @@ pub struct FileListSource {
     folder: PathBuf,
     roots: Roots,
     limits: SourceLimits,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListKind {
-    Lines,
-    Table,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl FileListSource {
@@ -47,24 +46,7 @@ impl FileListSource {
         roots: &[PathBuf],
         limits: SourceLimits,
     ) -> Result<Self, SourceError> {
-        let extension = path
-            .extension()
-            .map(|e| e.to_string_lossy().to_ascii_lowercase())
-            .unwrap_or_default();
-        let kind = match extension.as_str() {
-            "txt" => ListKind::Lines,
-            "csv" => ListKind::Table,
-            "" => {
-                return Err(SourceError::UnsupportedList {
-                    extension: "a file without an extension".to_owned(),
-                });
-            }
-            other => {
-                return Err(SourceError::UnsupportedList {
-                    extension: format!(".{}", other.escape_debug()),
-                });
-            }
-        };
+        let kind = ListKind::of(&path.to_string_lossy())?;
         let roots = Roots::open(roots)?;
         let (list, length) = roots.open_file(path)?;
         if length > limits.max_list_bytes {
@@ -83,31 +65,42 @@ impl FileListSource {
             folder,
             roots,
             limits,
+            elsewhere: None,
         })
     }
 
     /// The list from its beginning; no more of it than the limit, should it have grown.
-    fn text(&self) -> Result<impl BufRead + use<>, SourceError> {
-        let mut text = BufReader::new(
+    fn text(&self) -> impl BufRead + use<> {
+        BufReader::new(
             FromStart {
                 file: Arc::clone(&self.list),
                 position: 0,
             }
             .take(self.limits.max_list_bytes),
-        );
-        const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-        if text
-            .fill_buf()
-            .map_err(SourceError::Io)?
-            .starts_with(BYTE_ORDER_MARK)
-        {
-            text.consume(BYTE_ORDER_MARK.len());
+        )
+    }
+
+    fn entries(&self) -> Result<Box<dyn Entries>, SourceError> {
+        match self.kind {
+            ListKind::Parquet => {
+                entries::of_parquet(self.list.try_clone().map_err(SourceError::Io)?)
+            }
+            ListKind::Lines | ListKind::Table => entries::of_text(self.kind, self.text()),
         }
-        Ok(text)
+    }
+
+    /// The same list, whose addresses are read too.
+    #[must_use]
+    pub fn with_elsewhere(mut self, elsewhere: Elsewhere) -> Self {
+        self.elsewhere = Some(elsewhere);
+        self
     }
 
     /// Key, and the verdict that the path alone allows.
     fn judge(&self, entry: &[u8]) -> (String, Option<Rejection>) {
+        if let Some(elsewhere) = self.elsewhere.as_ref().filter(|_| is_address(entry)) {
+            return elsewhere.judge(entry);
+        }
         match below::plain(&self.folder.join(OsStr::from_bytes(entry))) {
             Some(path) => {
                 let rejection = if is_address(entry) {
@@ -126,11 +119,6 @@ impl FileListSource {
             None => (keys::encode(entry), Some(outside())),
         }
     }
-}
-
-/// Lists made for other tools name files by addresses; taken as paths, those would only be files that are missing.
-fn is_address(entry: &[u8]) -> bool {
-    entry.windows(3).any(|three| three == b"://")
 }
 
 fn outside() -> Rejection {
@@ -154,74 +142,6 @@ impl Read for FromStart {
     }
 }
 
-/// The entries of a list one after the other; gives `false` at the end.
-trait Entries {
-    fn next_into(&mut self, entry: &mut Vec<u8>) -> Result<bool, SourceError>;
-}
-
-struct Lines<R>(R);
-
-impl<R: BufRead> Entries for Lines<R> {
-    fn next_into(&mut self, entry: &mut Vec<u8>) -> Result<bool, SourceError> {
-        entry.clear();
-        if self.0.read_until(b'\n', entry).map_err(SourceError::Io)? == 0 {
-            return Ok(false);
-        }
-        for end in [b'\n', b'\r'] {
-            if entry.last() == Some(&end) {
-                entry.pop();
-            }
-        }
-        Ok(true)
-    }
-}
-
-struct Table<R> {
-    rows: csv::Reader<R>,
-    row: csv::ByteRecord,
-    column: Option<usize>,
-}
-
-const HEADINGS: [&str; 4] = ["filename", "file_name", "path", "file"];
-
-impl<R: Read> Entries for Table<R> {
-    fn next_into(&mut self, entry: &mut Vec<u8>) -> Result<bool, SourceError> {
-        loop {
-            if !self
-                .rows
-                .read_byte_record(&mut self.row)
-                .map_err(table_error)?
-            {
-                return Ok(false);
-            }
-            let column = match self.column {
-                Some(column) => column,
-                None => {
-                    let heading = |field: &[u8]| {
-                        HEADINGS
-                            .iter()
-                            .any(|h| field.trim_ascii().eq_ignore_ascii_case(h.as_bytes()))
-                    };
-                    let found = self.row.iter().position(heading);
-                    self.column = Some(found.unwrap_or(0));
-                    if found.is_some() {
-                        continue;
-                    }
-                    0
-                }
-            };
-            entry.clear();
-            entry.extend_from_slice(self.row.get(column).unwrap_or_default());
-            return Ok(true);
-        }
-    }
-}
-
-/// Rows of any length and bytes of any kind are taken, so reading is all that can fail.
-fn table_error(error: csv::Error) -> SourceError {
-    SourceError::Io(io::Error::from(error))
-}
-
 impl MediaSource for FileListSource {
     fn visit(
         &self,
@@ -229,18 +149,7 @@ impl MediaSource for FileListSource {
         each: &mut dyn FnMut(ListedItem) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
         let mut visit = Visit::new(&self.limits, stop, each);
-        let text = self.text()?;
-        let mut entries: Box<dyn Entries> = match self.kind {
-            ListKind::Lines => Box::new(Lines(text)),
-            ListKind::Table => Box::new(Table {
-                rows: csv::ReaderBuilder::new()
-                    .has_headers(false)
-                    .flexible(true)
-                    .from_reader(text),
-                row: csv::ByteRecord::new(),
-                column: None,
-            }),
-        };
+        let mut entries = self.entries()?;
         let mut seen = HashSet::new();
         let mut entry = Vec::new();
         while entries.next_into(&mut entry)? {
@@ -249,7 +158,7 @@ impl MediaSource for FileListSource {
             }
             let (key, rejection) = self.judge(&entry);
             if seen.insert(key.clone()) {
-                visit.show(key, &entry, rejection)?;
+                visit.show(key, shown(&entry), rejection)?;
             }
         }
         Ok(())
@@ -257,6 +166,9 @@ impl MediaSource for FileListSource {
 
     fn fetch(&self, source_key: &str, max_bytes: u64) -> Result<Fetched, FetchError> {
         let path = keys::decode(source_key).ok_or(NotOpened::Name)?;
+        if let Some(elsewhere) = self.elsewhere.as_ref().filter(|_| !path.starts_with(b"/")) {
+            return elsewhere.fetch(&path, max_bytes);
+        }
         let path = PathBuf::from(OsStr::from_bytes(&path));
         let located = self.roots.locate(&path).ok_or_else(outside)?;
         let bytes = below::read_file_below(located.root, &located.parts(), max_bytes)?;

@@ -1,4 +1,4 @@
-//! The places an ingest takes its files from: a folder, a list of files, a zip archive.
+//! The places an ingest takes its files from: a folder, a list of files, an archive, a bucket.
 //!
 //! Owns the way from a path somebody sent to bytes in memory: which roots may be read at all, how a folder is walked
 //! without following a link, how an archive is read without ever unpacking it to disk. Knows nothing of pictures: what
@@ -16,18 +16,25 @@ use lamina_types::{RejectReason, Rejection};
 
 mod archive;
 mod below;
+mod bucket;
+mod elsewhere;
+mod entries;
 mod errors;
 mod file_list;
 mod folder;
 mod keys;
 mod names;
+mod remote_list;
 #[cfg(test)]
 mod tests;
 
 pub use archive::ArchiveSource;
+pub use bucket::BucketSource;
+pub use elsewhere::Elsewhere;
 pub use errors::{FetchError, SourceError};
 pub use file_list::FileListSource;
 pub use folder::FolderSource;
+pub use remote_list::RemoteListSource;
 
 /// One file of a source, as found by listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +131,26 @@ pub trait MediaSource: Send + Sync {
     /// [`FetchError::Rejected`]: this file will never be taken, for instance because it has more than `max_bytes` or
     /// became a link. [`FetchError::Io`]: the storage failed, trying again may help.
     fn fetch(&self, source_key: &str, max_bytes: u64) -> Result<Fetched, FetchError>;
+
+    /// The files behind the one with this key, a part at a time, for sources whose listing takes long enough to be interrupted;
+    /// `None` from those that are listed at once.
+    fn page(&self, _after: Option<&str>) -> Option<Result<ItemPage, SourceError>> {
+        None
+    }
+
+    /// Whether fetching mostly waits for a network: it then needs no share of the processor.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+}
+
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// In the order of the listing; may be none even when more follow.
+    pub items: Vec<ListedItem>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// Opens a folder that is one of `roots` or lies below one. A root may be reached by links, nothing below it may.
@@ -138,7 +165,7 @@ pub fn open_folder(
     FolderSource::open(path, roots, limits)
 }
 
-/// Opens a list of files, `.txt` or `.csv`, below one of `roots`. What it names is read only below them too.
+/// Opens a list of files, `.txt`, `.csv` or `.parquet`, below one of `roots`. What it names is read only below them too.
 ///
 /// # Errors
 /// As [`open_folder`]; the list is too long or of a kind that is not read.

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod annotate;
 #[cfg(test)]
+mod buckets;
+#[cfg(test)]
 mod enrich;
 #[cfg(test)]
 mod export;

@@ -211,6 +211,40 @@ impl World {
         new.id
     }
 
+    /// A dataset that is about to be filled from a source.
+    pub async fn begin(&self, owner: &User, source: IngestSource, roots: Vec<String>) -> DatasetId {
+        let new = NewDataset {
+            id: DatasetId::new(),
+            owner_id: owner.id,
+            display_name: "Road scenes".to_owned(),
+            description: String::new(),
+            source_type: SourceType::Bucket,
+            source_uri: String::new(),
+            filename: None,
+            serve_mode: ServeMode::Copy,
+            status: DatasetStatus::Indexing,
+            source_dataset_id: None,
+        };
+        let spec = IngestSpec {
+            dataset_id: new.id,
+            source,
+            roots,
+            serve_mode: ServeMode::Copy,
+        };
+        let mut tx = self.pool.begin().await.unwrap();
+        datasets::insert(&mut *tx, &new).await.unwrap();
+        let job = NewJob::new(
+            JobKind::Ingest.as_str(),
+            Some(owner.id.as_uuid()),
+            Some(new.id.as_uuid()),
+            &spec,
+            Phase::single(JobKind::Ingest.first_phase()),
+        );
+        lamina_jobs::enqueue(&mut tx, job.unwrap()).await.unwrap();
+        tx.commit().await.unwrap();
+        new.id
+    }
+
     pub async fn find(&self, id: DatasetId) -> Dataset {
         datasets::find(&self.pool, id).await.unwrap().unwrap()
     }

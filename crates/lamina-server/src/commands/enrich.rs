@@ -46,7 +46,7 @@ async fn enrich(
         let (options, dir) = (args.inference.clone(), home.dir.clone());
         tokio::task::spawn_blocking(move || engine::load_models(&options, &dir)).await??
     };
-    let workshop = engine::workshop(home, &encoders, &args.worker, &args.index);
+    let workshop = engine::workshop(home, &encoders, &args.worker, &args.index)?;
     let models = ServerModels::new(workshop);
     let plan = enrich::plan(&models, &request).await?;
     let copy = enrich::begin(&home.pool, &models, args.dataset, plan).await?;
@@ -111,7 +111,7 @@ async fn work_and_watch(
     stop: &CancellationToken,
 ) -> anyhow::Result<EndedEnrichment> {
     let explorer = engine::explorer(home, encoders, &args.index, ThresholdSense::default());
-    let runner = engine::worker(home, &explorer, &args.worker, &args.index);
+    let runner = engine::worker(home, &explorer, &args.worker, &args.index)?;
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
         async {

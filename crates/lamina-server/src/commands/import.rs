@@ -100,7 +100,7 @@ async fn work_and_watch(
 ) -> anyhow::Result<Ended> {
     let encoders = engine::start_encoders(&args.inference, home).await?;
     let explorer = engine::explorer(home, &encoders, &args.index, ThresholdSense::default());
-    let runner = engine::worker(home, &explorer, &args.worker, &args.index);
+    let runner = engine::worker(home, &explorer, &args.worker, &args.index)?;
     let done = stop.child_token();
     let (ended, ()) = tokio::join!(
         async {

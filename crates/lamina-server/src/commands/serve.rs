@@ -10,6 +10,7 @@ use lamina_http::{
     AppParts, AppState, AuthMode, HostList, HttpConfig, IngestRoots, LinkKeys, Origin, Readiness,
     ServeLimits, UploadLimits,
 };
+use lamina_store::remote::Remotes;
 use lamina_store::users::User;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -50,10 +51,12 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(photos) = &args.photos {
         args.http.ingest_roots.push(photos.clone());
     }
-    let workshop = engine::workshop(&home, &encoders, &args.worker, &args.index);
+    let workshop = engine::workshop(&home, &encoders, &args.worker, &args.index)?;
+    let remotes = workshop.remotes.clone();
     let sides = Sides {
         explorer: explorer.clone(),
         models: ServerModels::new(workshop),
+        remotes,
     };
     let router = lamina_http::router(state(&home, &user, sides, &readiness, &tasks, &args.http)?);
     metrics::serve(
@@ -69,7 +72,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let worker_done = TaskTracker::new();
     if !args.no_worker {
-        let runner = engine::worker(&home, &explorer, &args.worker, &args.index);
+        let runner = engine::worker(&home, &explorer, &args.worker, &args.index)?;
         let stop = stop.clone();
         worker_done.spawn(async move { runner.run(stop).await });
     }
@@ -132,6 +135,7 @@ fn refuse_open_network(options: &HttpOptions) -> anyhow::Result<()> {
 struct Sides {
     explorer: Explorer,
     models: ServerModels,
+    remotes: Remotes,
 }
 
 fn state(
@@ -161,6 +165,7 @@ fn state(
             .map(Origin::parse)
             .transpose()?,
         uploads,
+        remotes: sides.remotes,
         ingest_roots: IngestRoots::new(options.ingest_roots.iter().cloned())
             .context("an ingest root does not exist")?,
         link_ttl: options.link_ttl,

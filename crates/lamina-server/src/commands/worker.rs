@@ -28,7 +28,7 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     )
     .await?;
     upkeep::start_models(&home, &encoders, &tasks, &stop);
-    let runner = engine::worker(&home, &explorer, &args.worker, &args.index);
+    let runner = engine::worker(&home, &explorer, &args.worker, &args.index)?;
     output::line("lamina worker is ready");
     runner.run(stop.clone()).await;
     stop.cancel();

@@ -9,6 +9,7 @@
 
 mod bench;
 mod boot;
+mod buckets;
 mod crash;
 mod damage;
 mod doors;

@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 24] = [
+const OWNERS: [(&str, &[&str]); 27] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("webp", &["lamina-media"]),
@@ -96,11 +96,14 @@ const OWNERS: [(&str, &[&str]); 24] = [
     ("axum", &["lamina-http"]),
     ("tower-http", &["lamina-http"]),
     ("hyper", &["lamina-http"]),
-    ("hyper-util", &["lamina-http"]),
+    ("hyper-util", &["lamina-http", "lamina-store"]),
+    ("hyper-rustls", &["lamina-store"]),
+    ("rustls", &["lamina-store"]),
     ("jsonwebtoken", &["lamina-http"]),
     ("utoipa-axum", &["lamina-http"]),
     ("zip", &["lamina-pipeline", "lamina-export"]),
-    ("parquet", &["lamina-export"]),
+    ("tar", &["lamina-pipeline"]),
+    ("parquet", &["lamina-pipeline", "lamina-export"]),
     ("quick-xml", &["lamina-export"]),
     ("clap", &["lamina-server"]),
     ("indicatif", &["lamina-server"]),

@@ -233,17 +233,17 @@ fn a_list_that_cannot_be_read_is_no_source() {
             path.display()
         );
     }
-    for name in ["list.parquet", "list.xlsx", "list"] {
+    for name in ["list.json", "list.xlsx", "list"] {
         let error = open_error(&place.write(name, b"x"), &place.roots());
         assert!(
             matches!(error, SourceError::UnsupportedList { .. }),
             "{error}"
         );
     }
-    let text = open_error(&place.write("l.parquet", b"PAR1"), &place.roots()).to_string();
+    let text = open_error(&place.write("l.xlsx", b"PAR1"), &place.roots()).to_string();
     assert_eq!(
         text,
-        "lists of files are read as .txt (one path a line) or .csv, not as .parquet"
+        "lists of files are read as .txt (one path a line), .csv or .parquet, not as .xlsx"
     );
 }
 
@@ -297,4 +297,79 @@ fn a_list_of_noise_is_a_list_of_missing_files() {
             assert!(source.fetch(&item.source_key, MANY_BYTES).is_err());
         }
     }
+}
+
+/// A parquet file of one column of numbers and one of texts.
+fn parquet_of(heading: &str, names: &[&str]) -> Vec<u8> {
+    use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+
+    let schema =
+        format!("message list {{ required int32 number; optional binary {heading} (UTF8); }}");
+    let schema = parquet::schema::parser::parse_message_type(&schema).unwrap();
+    let properties = WriterProperties::builder()
+        .set_compression(parquet::basic::Compression::SNAPPY)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer =
+        SerializedFileWriter::new(&mut bytes, schema.into(), properties.into()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let numbers: Vec<i32> = (0..names.len() as i32).collect();
+    column
+        .typed::<Int32Type>()
+        .write_batch(&numbers, None, None)
+        .unwrap();
+    column.close().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let present: Vec<ByteArray> = names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| ByteArray::from(*name))
+        .collect();
+    let levels: Vec<i16> = names
+        .iter()
+        .map(|name| i16::from(!name.is_empty()))
+        .collect();
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&present, Some(&levels), None)
+        .unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn a_parquet_list_is_read_by_its_column_and_a_damaged_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    fs_err::write(root.join("a.jpg"), b"one").unwrap();
+    let list = root.join("list.parquet");
+    for heading in ["filename", "whatever"] {
+        fs_err::write(
+            &list,
+            parquet_of(heading, &["a.jpg", "", "b/missing.jpg", "a.jpg"]),
+        )
+        .unwrap();
+        let source =
+            open_file_list(&list, std::slice::from_ref(&root), SourceLimits::default()).unwrap();
+        let items = MediaSource::list(&source, &|| false).unwrap();
+        let names: Vec<&str> = items
+            .iter()
+            .map(|item| item.original_uri.as_str())
+            .collect();
+        assert_eq!(names, ["a.jpg", "b/missing.jpg"]);
+        let fetched = MediaSource::fetch(&source, &items[0].source_key, 10).unwrap();
+        assert_eq!(fetched.bytes.as_ref(), b"one");
+    }
+    let mut damaged = parquet_of("filename", &["a.jpg"; 100]);
+    let half = damaged.len() / 2;
+    damaged.truncate(half);
+    fs_err::write(&list, &damaged).unwrap();
+    let source = open_file_list(&list, &[root], SourceLimits::default()).unwrap();
+    let refused = MediaSource::list(&source, &|| false).unwrap_err();
+    assert!(!refused.is_retryable(), "{refused}");
 }

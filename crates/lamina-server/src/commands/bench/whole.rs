@@ -66,7 +66,7 @@ async fn ingest(
     let encoders = engine::start_encoders(inference, home).await?;
     let (worker, index) = (WorkerOptions::default(), IndexOptions::default());
     let explorer = engine::explorer(home, &encoders, &index, ThresholdSense::default());
-    let runner = engine::worker(home, &explorer, &worker, &index);
+    let runner = engine::worker(home, &explorer, &worker, &index)?;
     let new = NewImport {
         path: folder,
         name: "bench",
