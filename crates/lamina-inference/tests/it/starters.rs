@@ -144,7 +144,7 @@ async fn the_tagger_gives_the_tags_of_the_reference() {
 }
 
 #[test]
-fn all_starters_together_are_small() {
+fn all_starters_together_are_small_and_have_cards() {
     let mut bytes = 0;
     for name in ["encoder", "detector", "captioner", "tagger"] {
         let package = package(name);
@@ -154,6 +154,18 @@ fn all_starters_together_are_small() {
             .iter()
             .map(|file| file.bytes)
             .sum::<u64>();
+        let card = fs_err::read_to_string(folder(name).join("README.md")).unwrap();
+        let card = card.to_lowercase();
+        for word in [
+            "licence",
+            "seed",
+            "cpu minutes",
+            "held-out",
+            "limits",
+            "coco",
+        ] {
+            assert!(card.contains(word), "the card of the {name} lacks {word}");
+        }
     }
     assert!(bytes < MOST_BYTES, "{bytes}");
 }
