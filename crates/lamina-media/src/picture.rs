@@ -64,14 +64,12 @@ impl Picture {
         let [left, top, width, height] = region.to_pixels(self.pixel_width, self.pixel_height);
         let [_, _, full_width, full_height] = region.to_pixels(self.width, self.height);
         let stride = self.pixel_width as usize * 3;
-        let rgb = self
-            .rgb
-            .chunks_exact(stride)
-            .skip(top as usize)
-            .take(height as usize)
-            .flat_map(|row| &row[left as usize * 3..(left + width) as usize * 3])
-            .copied()
-            .collect();
+        // Row by row: byte by byte would take as long as decoding.
+        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+        let rows = self.rgb.chunks_exact(stride).skip(top as usize);
+        for row in rows.take(height as usize) {
+            rgb.extend_from_slice(&row[left as usize * 3..(left + width) as usize * 3]);
+        }
         Self {
             width: full_width,
             height: full_height,

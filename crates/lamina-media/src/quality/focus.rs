@@ -2,7 +2,8 @@
 
 use super::luma::Luma;
 
-/// The range from dark to light, in the whole numbers that the sums are made of: a row of squares fits 32 bits.
+/// The range from dark to light, in the whole numbers that the sums are made of: values and differences fit 16 bits, for which
+/// every processor has wide instructions, and a row of squares fits 32.
 const SCALE: f32 = 1023.0;
 
 /// The smallest slope per pixel that counts as an edge, as a share of the range.
@@ -35,23 +36,23 @@ pub(super) fn sharpness(luma: &Luma, dark: f32, light: f32) -> Option<f32> {
     if range < LEAST_RANGE || luma.width < 5 || luma.height < 5 {
         return None;
     }
-    let stretch = |value: &f32| ((value - dark) * (SCALE / range)).clamp(0.0, SCALE) as i32;
-    let values: Vec<i32> = luma.values.iter().map(stretch).collect();
+    let stretch = |value: &f32| ((value - dark) * (SCALE / range)).clamp(0.0, SCALE) as i16;
+    let values: Vec<i16> = luma.values.iter().map(stretch).collect();
     let plane = Plane {
         width: luma.width,
         height: luma.height,
         values: &values,
     };
-    let slopes: Vec<Vec<i32>> = DIRECTIONS
+    let slopes: Vec<Vec<i16>> = DIRECTIONS
         .iter()
         .map(|direction| plane.slopes(*direction))
         .collect();
     let steepest = slopes.iter().flatten().copied().max().unwrap_or(0);
     // Slopes are over two pixels.
     let share = LEAST_SLOPE
-        .min(SHARE_OF_STEEPEST * steepest as f32 / (2.0 * SCALE))
+        .min(SHARE_OF_STEEPEST * f32::from(steepest) / (2.0 * SCALE))
         .max(LEAST_LEVELS / range);
-    let least = (2.0 * SCALE * share) as i32;
+    let least = (2.0 * SCALE * share) as i16;
     let ratios = DIRECTIONS
         .iter()
         .zip(&slopes)
@@ -62,7 +63,7 @@ pub(super) fn sharpness(luma: &Luma, dark: f32, light: f32) -> Option<f32> {
 struct Plane<'a> {
     width: usize,
     height: usize,
-    values: &'a [i32],
+    values: &'a [i16],
 }
 
 impl Plane<'_> {
@@ -71,7 +72,7 @@ impl Plane<'_> {
     }
 
     /// The difference of the two neighbours in a direction, without sign; 0 at the border.
-    fn slopes(&self, direction: (usize, isize)) -> Vec<i32> {
+    fn slopes(&self, direction: (usize, isize)) -> Vec<i16> {
         let step = self.step(direction);
         let mut slopes = vec![0; self.values.len()];
         for row in 1..self.height - 1 {
@@ -86,46 +87,63 @@ impl Plane<'_> {
     }
 
     /// Second over first differences in a direction, squared and summed, at and next to places of more than this slope.
-    fn ratio(&self, direction: (usize, isize), slopes: &[i32], least: i32) -> Option<f32> {
+    fn ratio(&self, direction: (usize, isize), slopes: &[i16], least: i16) -> Option<f32> {
         let (step, width) = (self.step(direction), self.width);
-        let steep: Vec<i32> = slopes
+        let steep: Vec<i16> = slopes
             .iter()
-            .map(|slope| i32::from(*slope > least))
+            .map(|slope| i16::from(*slope > least))
             .collect();
         // The border has no slope, so nothing leaks from the end of one row into the next.
         let mut near = vec![0; steep.len()];
-        for (near, steep) in near[1..].iter_mut().zip(steep.windows(3)) {
-            *near = steep[0] | steep[1] | steep[2];
+        let neighbours = steep.iter().zip(&steep[1..]).zip(&steep[2..]);
+        for (near, ((left, here), right)) in near[1..].iter_mut().zip(neighbours) {
+            *near = left | here | right;
         }
         let (mut first, mut second, mut count) = (0_u64, 0_u64, 0_u64);
         for row in 2..self.height - 2 {
             let (from, to) = (row * width + 2, (row + 1) * width - 2);
-            let here = &self.values[from..to];
-            let (after, before) = (
-                &self.values[from + step..to + step],
-                &self.values[from - step..to - step],
+            let sums = RowSums::of(
+                [from, from + step, from - step].map(|from| &self.values[from..from + width - 4]),
+                [from - width, from, from + width].map(|from| &near[from..from + width - 4]),
+                &slopes[from..to],
             );
-            let (above, level, below) = (
-                &near[from - width..to - width],
-                &near[from..to],
-                &near[from + width..to + width],
-            );
-            let slopes = &slopes[from..to];
-            let (mut row_first, mut row_second, mut row_count) = (0_u32, 0_u32, 0_u32);
-            for at in 0..here.len() {
-                let is_near = above[at] | level[at] | below[at];
-                let bend = after[at] - 2 * here[at] + before[at];
-                row_first += (is_near * slopes[at] * slopes[at]) as u32;
-                row_second += (is_near * bend * bend) as u32;
-                row_count += is_near as u32;
-            }
-            first += u64::from(row_first);
-            second += u64::from(row_second);
-            count += u64::from(row_count);
+            first += u64::from(sums.first);
+            second += u64::from(sums.second);
+            count += u64::from(sums.count);
         }
         let enough = (LEAST_EDGE_SHARE * self.values.len() as f32).max(6.0);
         // The first differences are over two pixels: a quarter of their squares.
         (first > 0 && count as f32 >= enough).then(|| (second as f64 / (first as f64 / 4.0)) as f32)
+    }
+}
+
+/// What one row adds up to.
+struct RowSums {
+    first: u32,
+    second: u32,
+    count: u32,
+}
+
+impl RowSums {
+    /// `near` of the rows above, here and below is 1 next to an edge, else 0. Written as one plain loop over slices of one
+    /// length, which compilers turn into products and sums of pairs.
+    fn of([here, after, before]: [&[i16]; 3], near: [&[i16]; 3], slopes: &[i16]) -> Self {
+        let (mut first, mut second, mut count) = (0_i32, 0_i32, 0_i32);
+        let lines = here.iter().zip(after).zip(before).zip(slopes);
+        let near = near[0].iter().zip(near[1]).zip(near[2]);
+        for ((((here, after), before), slope), ((above, level), below)) in lines.zip(near) {
+            let is_near = above | level | below;
+            let slope = is_near * slope;
+            let bend = is_near * (after - 2 * here + before);
+            first += i32::from(slope) * i32::from(slope);
+            second += i32::from(bend) * i32::from(bend);
+            count += i32::from(is_near);
+        }
+        Self {
+            first: first.unsigned_abs(),
+            second: second.unsigned_abs(),
+            count: count.unsigned_abs(),
+        }
     }
 }
 
