@@ -1,11 +1,11 @@
-//! Where the time of an ingest goes: CPU time by stage, for the bench and the metrics.
+//! Where the time of an ingest or an enrichment goes: CPU time by stage, for the bench and the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The stages of one picture's way through an ingest that run on threads of our own.
+/// The stages of one picture's way through an ingest or an enrichment that run on threads of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Reading the bytes from the source.
@@ -20,17 +20,20 @@ pub enum Stage {
     Thumbnail,
     /// Resize and normalise for the model.
     ModelInput,
+    /// An object cut out of its picture.
+    Crop,
 }
 
 impl Stage {
     /// All stages, in the order a picture passes them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Fetch,
         Self::Hash,
         Self::Decode,
         Self::Measure,
         Self::Thumbnail,
         Self::ModelInput,
+        Self::Crop,
     ];
 
     /// Name for tables and metric labels.
@@ -42,6 +45,7 @@ impl Stage {
             Self::Measure => "measure",
             Self::Thumbnail => "thumbnail",
             Self::ModelInput => "model_input",
+            Self::Crop => "crop",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use lamina_types::DatasetId;
 
+use crate::commands::bench::enrich::EnrichBench;
 use crate::commands::bench::index::IndexBench;
 use crate::commands::models::args::ModelsArgs;
 use crate::config::{
@@ -53,7 +54,7 @@ pub enum Verb {
     DemoPictures(DemoPicturesArgs),
     /// Print the OpenAPI document
     Openapi,
-    /// Measure this machine: CPU time per picture of an ingest, or per search
+    /// Measure this machine: CPU time per picture of an ingest or an enrichment, or per search
     Bench(Box<BenchArgs>),
 }
 
@@ -288,6 +289,8 @@ pub enum BenchSubject {
         #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
         json: bool,
     },
+    /// CPU milliseconds per picture and model of an enrichment besides the models' own, by phase and stage
+    Enrich(Box<EnrichBench>),
     /// CPU milliseconds per search and recall, the index against other libraries, on generated vectors
     Index(IndexBench),
 }

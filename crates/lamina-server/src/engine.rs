@@ -152,6 +152,11 @@ pub fn worker(
     index: &IndexOptions,
 ) -> anyhow::Result<Runner> {
     let workshop = workshop(home, explorer.encoders(), worker, index)?;
+    Ok(runner(&workshop, explorer, worker))
+}
+
+/// A runner with a handler for every kind of job, and these tools.
+pub fn runner(workshop: &Workshop, explorer: &Explorer, worker: &WorkerOptions) -> Runner {
     let slots = if worker.worker_slots == 0 {
         cores().max(2)
     } else {
@@ -165,11 +170,7 @@ pub fn worker(
         worker: worker_name(),
         ..RunnerConfig::default()
     };
-    Ok(Runner::new(
-        home.pool.clone(),
-        handlers(&workshop, explorer),
-        config,
-    ))
+    Runner::new(workshop.pool.clone(), handlers(workshop, explorer), config)
 }
 
 /// Host and process, for people who read the job tables.

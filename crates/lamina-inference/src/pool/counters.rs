@@ -33,6 +33,9 @@ pub struct PoolReport {
     pub items: u64,
     /// Time in them, seconds.
     pub run_seconds: f64,
+    /// CPU time that the thread of the session spent in them, seconds: all there is to a run on the CPU with one thread a
+    /// session, less than that with more threads.
+    pub run_cpu_seconds: f64,
     /// Batches that failed for good.
     pub failed_batches: u64,
     /// Batches that were halved for want of memory.
@@ -97,11 +100,12 @@ impl Counters {
         }
     }
 
-    pub(super) fn ran(&self, items: usize, took: Duration) {
+    pub(super) fn ran(&self, items: usize, took: Duration, cpu: Duration) {
         let mut numbers = self.lock();
         numbers.report.batches += 1;
         numbers.report.items += items as u64;
         numbers.report.run_seconds += took.as_secs_f64();
+        numbers.report.run_cpu_seconds += cpu.as_secs_f64();
     }
 
     pub(super) fn halved(&self) {

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Semaphore;
 
 use super::lanes::Entry;
@@ -199,6 +200,13 @@ impl<'a, S: ModelSession> Worker<'a, S> {
     }
 }
 
+/// CPU time of this thread so far.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// One output or error for each input. Halves the batch as long as memory is short.
 fn run_halving<S: ModelSession>(
     session: &mut S,
@@ -206,10 +214,11 @@ fn run_halving<S: ModelSession>(
     ceiling: &mut Ceiling,
     shared: &Shared<S::Input, S::Output>,
 ) -> Outputs<S::Output> {
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), thread_cpu());
     let result = catch_unwind(AssertUnwindSafe(|| session.run(inputs)))
         .unwrap_or(Err(SessionError::Panicked));
-    shared.counters.ran(inputs.len(), started.elapsed());
+    let cpu = thread_cpu().saturating_sub(cpu);
+    shared.counters.ran(inputs.len(), started.elapsed(), cpu);
     match result {
         Ok(outputs) if outputs.len() == inputs.len() => outputs.into_iter().map(Ok).collect(),
         Ok(outputs) => fail(

@@ -204,7 +204,7 @@ async fn prepare(
     let _slot = workshop.decode_slot().await;
     let stages = Arc::clone(&workshop.stages);
     let prepared = tokio::task::spawn_blocking(move || {
-        let crop = picture.crop(&area);
+        let crop = stages.run(Stage::Crop, || picture.crop(&area));
         let measured = wants_measures.then(|| stages.run(Stage::Measure, || measures_of(&crop)));
         let inputs = inputs_of(&specs, &crop, &stages).map_err(damaged)?;
         Ok((inputs, measured))

@@ -1,5 +1,7 @@
 //! `lamina bench`: what this machine needs for a picture, and for a search.
 
+mod database_cpu;
+pub mod enrich;
 pub mod index;
 mod pictures;
 mod stages;
@@ -25,6 +27,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
             pictures,
             json,
         } => (inference, data, pictures, json),
+        BenchSubject::Enrich(bench) => {
+            enrich::run(&bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         BenchSubject::Index(bench) => {
             index::run(bench).await?;
             return Ok(ExitCode::SUCCESS);

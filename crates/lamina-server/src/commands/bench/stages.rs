@@ -77,7 +77,7 @@ pub async fn measure(
     let each = |time: Duration| time.as_secs_f64() * 1000.0 / count.max(1) as f64;
     let mut by_stage: Vec<(&'static str, f64)> = Stage::ALL
         .iter()
-        .filter(|stage| **stage != Stage::Fetch)
+        .filter(|stage| !matches!(stage, Stage::Fetch | Stage::Crop))
         .map(|stage| (stage.as_str(), each(stages.of(*stage))))
         .collect();
     by_stage.push(("embed", each(embedding_time)));

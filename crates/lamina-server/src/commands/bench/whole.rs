@@ -42,8 +42,19 @@ pub async fn measure(inference: &InferenceOptions, count: usize) -> anyhow::Resu
     let folder = place.path().join("pictures");
     let target = folder.clone();
     tokio::task::spawn_blocking(move || Pictures::draw().write(&target, count)).await??;
+    let home = private_home(place.path()).await?;
+    let outcome = ingest(&home, inference, &folder).await;
+    home.close().await;
+    outcome
+}
+
+/// A data directory in `place`, with a database of its own.
+///
+/// # Errors
+/// No Postgres, no disk.
+pub async fn private_home(place: &Path) -> anyhow::Result<Home> {
     let data = DataOptions {
-        data_dir: place.path().join("data"),
+        data_dir: place.join("data"),
     };
     let database = DatabaseOptions {
         database_url: None,
@@ -51,10 +62,7 @@ pub async fn measure(inference: &InferenceOptions, count: usize) -> anyhow::Resu
         pg_bin: None,
         database_connections: CONNECTIONS,
     };
-    let home = Home::open(&data, &database, Stay::Owner).await?;
-    let outcome = ingest(&home, inference, &folder).await;
-    home.close().await;
-    outcome
+    Home::open(&data, &database, Stay::Owner).await
 }
 
 async fn ingest(
