@@ -12,6 +12,7 @@ use lamina_pipeline::enrich::{
     Answer, FoundObject, FoundTag, ModelInput, ModelSource, PictureModel, Task, TextModel,
 };
 use lamina_types::{BoundingBox, Embedding, SpaceKey};
+use tokio::sync::Notify;
 
 /// Values per vector of played encoders other than the index.
 pub const DIMENSION: usize = 8;
@@ -27,6 +28,8 @@ pub enum Mood {
     Refuses(usize),
     /// Fails as a device fails, on pictures whose number is divisible by this.
     Fails(usize),
+    /// Never answers on pictures whose number is divisible by this.
+    Hangs(usize),
 }
 
 /// A source of played models.
@@ -38,6 +41,8 @@ pub struct Played {
     pub looks: Mutex<BTreeMap<String, usize>>,
     /// Dimension of vectors of the `INDEX` package.
     pub index: Mutex<(String, usize)>,
+    /// Told when a model begins to hang.
+    pub hung: Notify,
 }
 
 impl Played {
@@ -164,7 +169,11 @@ impl PictureModel for Model {
                 let model = self.package.clone();
                 return Err(InferenceError::Stopped { model }.into());
             }
-            Mood::Good | Mood::Broken | Mood::Refuses(_) | Mood::Fails(_) => {}
+            Mood::Hangs(divisor) if number.is_multiple_of(divisor) => {
+                self.played.hung.notify_one();
+                std::future::pending::<()>().await;
+            }
+            Mood::Good | Mood::Broken | Mood::Refuses(_) | Mood::Fails(_) | Mood::Hangs(_) => {}
         }
         Ok(Ok(match self.task {
             Task::Encode => Answer::Vector(vector(number as f32 / 1_000.0, self.dimension)),

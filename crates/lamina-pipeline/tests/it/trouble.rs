@@ -90,6 +90,49 @@ async fn a_picture_that_a_model_fails_on_is_left_out_after_a_few_tries(pool: PgP
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn a_picture_that_ends_its_worker_again_and_again_is_left_out(pool: PgPool) {
+    let world = World::new(pool);
+    let ada = world.user("ada").await;
+    let source = world.dataset(&ada, ServeMode::Copy).await;
+    world.played.be("IMAGE_TAGGING", Mood::Hangs(4));
+    let copy = world
+        .ask(source, vec![step(EnrichmentType::ImageTagging)])
+        .await;
+    let mut ends = 0;
+    while world.find(copy).await.status == DatasetStatus::Indexing {
+        let (runner, stop) = (world.runner(), CancellationToken::new());
+        tokio::select! {
+            // The worker is gone from one moment to the next, and its lease runs out.
+            () = world.played.hung.notified() => ends += 1,
+            worked = runner.run_one(&stop) => assert!(worked.unwrap(), "nothing is due and the run is not over"),
+        }
+        assert!(ends < 200, "the run gets nowhere");
+        sqlx::query("update job_chunks set lease_expires_at = now() where state = 'running'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+    }
+    assert!(ends > 1);
+    let shown = world.find(copy).await;
+    assert_eq!(
+        shown.status,
+        DatasetStatus::Ready,
+        "{:?}",
+        shown.fatal_error_msg
+    );
+    assert_eq!(world.find(source).await.status, DatasetStatus::Ready);
+    let failures = enrichment::failures(&world.pool, copy, 100).await.unwrap();
+    assert!(!failures.is_empty() && failures.len() < 13, "{failures:?}");
+    for failure in &failures {
+        assert_eq!(failure.rejection.reason, RejectReason::EndedTheWorker);
+    }
+    let labels = "select count(*) from labels where dataset_id = $1";
+    let labels = world.count(labels, copy).await;
+    assert_eq!(labels + failures.len() as i64, 13, "every other picture");
+    world.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
 async fn a_model_that_cannot_be_loaded_ends_the_run_with_its_reason(pool: PgPool) {
     let world = World::new(pool);
     let ada = world.user("ada").await;

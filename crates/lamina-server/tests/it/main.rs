@@ -14,6 +14,7 @@ mod crash;
 mod damage;
 mod doors;
 mod enrich;
+mod enrich_page;
 mod export;
 mod hostile;
 mod models;
