@@ -24,6 +24,7 @@ mod process;
 mod tags;
 mod task;
 mod time;
+mod vector_search;
 
 pub use anchor::AnchorAnswer;
 pub use annotations::{AnnotationImport, AnnotationProblem};
@@ -48,6 +49,7 @@ pub use process::{ProcessFailure, ProcessStarted};
 pub use tags::{DeletedTag, TagChange, TagDetails};
 pub use task::{TaskInfo, TaskList};
 pub use time::{Timestamp, WholeSeconds};
+pub use vector_search::{EmbeddingModel, VectorSearchAnswer, VectorSearchResult};
 
 /// What `relevance_score_type` says whenever there is a score: lower is better, 0 is identical, at most 2.
 pub const COSINE_DISTANCE: &str = "cosine_distance";

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use lamina_index::{DUPLICATE_LADDER, DUPLICATE_STEPS, duplicate_confidence};
 use lamina_store::datasets::DatasetAccess;
+use lamina_store::media;
 use lamina_types::{
-    ClusterId, DatasetId, DuplicateGroupId, EntityType, IssueType, SimilarityThreshold, cluster_id,
+    ClusterId, DatasetId, DuplicateGroupId, EntityType, IssueType, MediaId, SimilarityThreshold,
+    cluster_id,
 };
 use uuid::Uuid;
 
 use crate::grouping::Grouping;
 use crate::matching::evaluate;
 use crate::plan::ExplorePlan;
-use crate::{DatasetSnapshot, ExploreError, Explorer, Member};
+use crate::{DatasetSnapshot, ExploreError, Explorer, MediaView, Member, hydrate};
 
 /// Membership in a group of near-copies at one step of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +66,63 @@ impl Explorer {
         })
         .await??;
         Ok(Some(members))
+    }
+
+    /// The best items that match a plan, at most `limit` of them, each by itself.
+    ///
+    /// # Errors
+    /// As [`Self::explore`].
+    pub async fn best(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        limit: usize,
+    ) -> Result<Vec<MediaView>, ExploreError> {
+        let Some(opened) = self.open(access, plan.entity_type).await? else {
+            return Ok(Vec::new());
+        };
+        let nodes = self.resolve(access, plan, &opened).await?;
+        let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
+        let mut members = tokio::task::spawn_blocking(move || {
+            let matched = evaluate(nodes, &snapshot)?;
+            Ok::<_, ExploreError>(grouping.everything(&matched, &snapshot))
+        })
+        .await??;
+        members.truncate(limit);
+        hydrate::views(self.pool(), access.id(), &opened.snapshot, &members).await
+    }
+
+    /// The pictures that are near-copies of one, by the first step of the ladder; `None` for a picture that the dataset does not
+    /// have.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub async fn duplicates_of(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<Vec<MediaId>>, ExploreError> {
+        let (pool, dataset) = (self.pool(), access.id());
+        let found = media::ordinals_of(pool, dataset, &[id]).await?;
+        let Some(ordinal) = found.get(&id).copied() else {
+            return Ok(None);
+        };
+        let Some(opened) = self.open(access, EntityType::Images).await? else {
+            return Ok(Some(Vec::new()));
+        };
+        let snapshot = opened.snapshot;
+        let copies = tokio::task::spawn_blocking(move || {
+            let groups = snapshot.generation().duplicate_groups(DUPLICATE_LADDER[0]);
+            let Some(group) = groups.get(ordinal as usize) else {
+                return Vec::new();
+            };
+            let members = (0_u32..).zip(&groups).filter(|(_, other)| *other == group);
+            let others = members.map(|(member, _)| member);
+            others.filter(|member| *member != ordinal).collect()
+        })
+        .await?;
+        let rows = media::by_ordinals(pool, dataset, &copies).await?;
+        Ok(Some(rows.into_iter().map(|row| row.id).collect()))
     }
 
     /// What the index says of single items of the dataset; `None` while it has nothing to show. Clusters are those of `level`.

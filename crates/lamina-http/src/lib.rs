@@ -18,6 +18,7 @@ mod docs_page;
 mod documents;
 pub mod enrich;
 mod error;
+mod examples;
 mod explore_query;
 mod export_query;
 mod exports;

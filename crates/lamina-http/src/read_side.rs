@@ -9,7 +9,7 @@ use lamina_explore::{
 use lamina_export::gather::{self, Wanted};
 use lamina_export::{ExportError, Item};
 use lamina_store::datasets::DatasetAccess;
-use lamina_types::{AnchorId, ClusterId, EntityType, SimilarityThreshold};
+use lamina_types::{AnchorId, ClusterId, EntityType, MediaId, SimilarityThreshold};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -54,6 +54,21 @@ pub trait ReadSide: Send + Sync {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<Member>>, ExploreError>;
+
+    /// The best items that match, each by itself.
+    async fn best(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        limit: usize,
+    ) -> Result<Vec<MediaView>, ExploreError>;
+
+    /// The near-copies of a picture; `None` for one that the dataset does not have.
+    async fn duplicates_of(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<Vec<MediaId>>, ExploreError>;
 
     /// The media items behind a selection, batch by batch, until nobody takes them any more.
     async fn gather(
@@ -131,6 +146,23 @@ impl ReadSide for Explorer {
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<Member>>, ExploreError> {
         Explorer::select(self, access, plan, cluster).await
+    }
+
+    async fn best(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+        limit: usize,
+    ) -> Result<Vec<MediaView>, ExploreError> {
+        Explorer::best(self, access, plan, limit).await
+    }
+
+    async fn duplicates_of(
+        &self,
+        access: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<Vec<MediaId>>, ExploreError> {
+        Explorer::duplicates_of(self, access, id).await
     }
 
     async fn gather(

@@ -15,10 +15,11 @@ use utoipa_axum::routes;
 use crate::ApiError;
 use crate::auth::guard_browsers;
 use crate::docs_page::DocsPage;
+use crate::examples;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    annotations, datasets, docs, enrichment, explore, export, health, images, ingestion, media,
-    process, search_image, tags, tasks, uploads, user_config,
+    annotations, datasets, docs, duplicates, enrichment, explore, export, health, images,
+    ingestion, media, process, search_image, tags, tasks, uploads, user_config, vector_search,
 };
 use crate::state::AppState;
 
@@ -27,7 +28,8 @@ const PREFIX: &str = "/api/v1";
 
 /// The whole HTTP side.
 pub fn router(state: AppState) -> Router {
-    let (api, openapi) = api(&state).split_for_parts();
+    let (api, mut openapi) = api(&state).split_for_parts();
+    examples::add(&mut openapi);
     let page = DocsPage::new(openapi);
     let descriptions = Router::new()
         .route(&format!("{PREFIX}/openapi.json"), get(docs::get_openapi))
@@ -62,7 +64,9 @@ pub fn router(state: AppState) -> Router {
 
 /// The description of the API.
 pub fn openapi() -> OpenApi {
-    described(plain_routes().merge(upload_routes())).into_openapi()
+    let mut openapi = described(plain_routes().merge(upload_routes())).into_openapi();
+    examples::add(&mut openapi);
+    openapi
 }
 
 fn api(state: &AppState) -> OpenApiRouter<AppState> {
@@ -111,6 +115,11 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(explore::explore_dataset))
         .routes(routes!(explore::get_similarity_cluster))
         .routes(routes!(explore::get_exploration_metadata))
+        .routes(routes!(vector_search::vector_search))
+        .routes(routes!(vector_search::list_embedding_models))
+        .routes(routes!(duplicates::search_media_id))
+        .routes(routes!(duplicates::get_media_id))
+        .routes(routes!(duplicates::list_duplicates))
         .routes(routes!(annotations::list_annotations))
         .routes(routes!(annotations::get_annotations))
         .routes(routes!(export::export_context_async))

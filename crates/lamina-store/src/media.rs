@@ -165,6 +165,27 @@ pub async fn dataset_of(
     Ok(found.map(DatasetId::from_uuid))
 }
 
+/// The media item with this path inside the source; of several the first.
+///
+/// # Errors
+/// The database.
+pub async fn by_uri(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    uri: &str,
+) -> Result<Option<MediaId>, StoreError> {
+    // A NUL is in no path, and no text that Postgres takes.
+    let uri = uri.replace('\0', "\u{fffd}");
+    let sql =
+        "select id from media where dataset_id = $1 and original_uri = $2 order by ordinal limit 1";
+    let found: Option<Uuid> = sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(uri)
+        .fetch_optional(ex)
+        .await?;
+    Ok(found.map(MediaId::from_uuid))
+}
+
 /// Number of media items.
 ///
 /// # Errors

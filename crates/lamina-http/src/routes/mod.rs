@@ -3,6 +3,7 @@
 pub(crate) mod annotations;
 pub(crate) mod datasets;
 pub(crate) mod docs;
+pub(crate) mod duplicates;
 pub(crate) mod enrichment;
 pub(crate) mod explore;
 pub(crate) mod export;
@@ -16,3 +17,4 @@ pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod uploads;
 pub(crate) mod user_config;
+pub(crate) mod vector_search;

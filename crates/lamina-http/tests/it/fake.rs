@@ -11,7 +11,8 @@ use lamina_export::{ExportError, Item};
 use lamina_http::ReadSide;
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::{
-    AnchorId, ClusterId, EntityType, IssueType, RejectReason, Rejection, SimilarityThreshold,
+    AnchorId, ClusterId, EntityType, IssueType, MediaId, RejectReason, Rejection,
+    SimilarityThreshold,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -148,6 +149,30 @@ impl ReadSide for FakeReadSide {
             distance: None,
         };
         Ok(is_known.then(|| (0..count).map(member).collect()))
+    }
+
+    async fn best(
+        &self,
+        _: &DatasetAccess,
+        plan: &ExplorePlan,
+        limit: usize,
+    ) -> Result<Vec<MediaView>, ExploreError> {
+        *self.asked.lock().unwrap() = Some(plan.clone());
+        Ok(self.members().into_iter().take(limit).collect())
+    }
+
+    async fn duplicates_of(
+        &self,
+        _: &DatasetAccess,
+        id: MediaId,
+    ) -> Result<Option<Vec<MediaId>>, ExploreError> {
+        let ids: Vec<MediaId> = self
+            .members()
+            .iter()
+            .map(|view| MediaId::from_uuid(view.media_id))
+            .collect();
+        let others = ids.iter().copied().filter(|other| *other != id).collect();
+        Ok(ids.contains(&id).then_some(others))
     }
 
     async fn gather(

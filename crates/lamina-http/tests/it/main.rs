@@ -20,6 +20,7 @@ mod fake_models;
 mod health;
 mod isolation;
 mod media;
+mod near;
 mod no_auth;
 mod objects;
 mod openapi;

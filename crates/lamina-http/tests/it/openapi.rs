@@ -42,6 +42,52 @@ fn the_operations_are_those_of_the_list() {
     assert_eq!(ids.len(), found.len(), "operation ids are unique");
 }
 
+/// The whole description. `LAMINA_UPDATE_CONTRACT=1 cargo test -p lamina-http --test it openapi` writes it anew.
+#[test]
+fn the_description_is_the_one_that_was_looked_at() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contract/openapi.json");
+    let mut found = serde_json::to_string_pretty(&lamina_http::openapi()).unwrap();
+    found.push('\n');
+    if std::env::var_os("LAMINA_UPDATE_CONTRACT").is_some() {
+        fs_err::write(&path, &found).unwrap();
+    }
+    let kept = fs_err::read_to_string(&path).unwrap_or_default();
+    let differing = found
+        .lines()
+        .zip(kept.lines())
+        .position(|(found, kept)| found != kept);
+    assert!(
+        found == kept,
+        "tests/contract/openapi.json differs from line {} on; look at the difference and write it anew with \
+         LAMINA_UPDATE_CONTRACT=1 cargo test -p lamina-http --test it openapi",
+        differing.map_or(0, |line| line + 1)
+    );
+}
+
+#[test]
+fn every_failure_has_an_example_and_every_operation_says_how_it_fails() {
+    let document = serde_json::to_value(lamina_http::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = format!("{method} {path}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(
+                responses.contains_key("500") && responses.contains_key("503"),
+                "{name}"
+            );
+            for (status, response) in responses
+                .iter()
+                .filter(|(status, _)| status.starts_with(['4', '5']))
+            {
+                let example = &response["content"]["application/json"]["example"]["detail"];
+                let is_good = example.is_string() || (status == "422" && example.is_array());
+                assert!(is_good, "{name} {status}");
+            }
+        }
+    }
+}
+
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
 async fn every_described_operation_is_served_and_asks_who_calls(pool: PgPool) {
     let app = TestApp::new(pool).await;

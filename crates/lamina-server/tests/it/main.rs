@@ -10,6 +10,7 @@
 mod bench;
 mod boot;
 mod buckets;
+mod contract;
 mod crash;
 mod damage;
 mod doors;
