@@ -39,7 +39,7 @@ pub struct ObjectInfo {
 }
 
 /// One issue of a picture (contract 22.5).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ImageIssue {
     /// The number clients know the issue by.
     pub type_id: u8,
@@ -48,15 +48,28 @@ pub struct ImageIssue {
     pub issue_type: IssueType,
     /// 0 to 1, higher is surer.
     pub confidence: f32,
+    /// On `mislabels`: the label that similar items have. Absent on the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub issues_description: Option<String>,
 }
 
 impl ImageIssue {
     /// An issue with its confidence.
-    pub const fn new(issue_type: IssueType, confidence: f32) -> Self {
+    pub fn new(issue_type: IssueType, confidence: f32) -> Self {
         Self {
             type_id: issue_type.number(),
             issue_type,
             confidence,
+            issues_description: None,
+        }
+    }
+
+    /// The issue with the label that should be there.
+    pub fn suggesting(self, label: Option<String>) -> Self {
+        Self {
+            issues_description: label,
+            ..self
         }
     }
 }

@@ -97,12 +97,11 @@ impl Assembly<'_> {
     pub(crate) fn find_cluster(&self, id: ClusterId) -> Option<(Grouping, u32)> {
         let names = |grouping: Grouping, first| self.id(grouping, first) == id;
         if let grouping @ Grouping::Duplicates(_) = Grouping::of(self.plan) {
-            let groups = grouping.group_of(self.snapshot);
-            return (0..)
-                .zip(groups.iter())
-                .filter(|(ordinal, first)| ordinal == *first)
-                .find(|(first, _)| names(grouping, *first))
-                .map(|(first, _)| (grouping, first));
+            let firsts = grouping.groups(self.snapshot).firsts();
+            return firsts
+                .into_iter()
+                .find(|first| names(grouping, *first))
+                .map(|first| (grouping, first));
         }
         if let Some((level, first)) = self.snapshot.handed_out.get(id) {
             return Some((Grouping::Level(level), first));

@@ -69,6 +69,13 @@ impl<'a> Context<'a> {
         self.snapshot.facts().get_or_try_init(load).await.cloned()
     }
 
+    /// Has the issues of labels worked out, so that the snapshot has them.
+    pub(crate) async fn label_issues(&self) -> Result<(), ExploreError> {
+        self.library
+            .label_issues(self.dataset.id, self.snapshot)
+            .await
+    }
+
     /// The vectors of a space that is only searched.
     pub(crate) async fn side(&self, space: &DatasetSpace) -> Result<Arc<Searchable>, ExploreError> {
         let load = || async {

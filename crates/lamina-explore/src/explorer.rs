@@ -8,7 +8,7 @@ use lamina_store::datasets::DatasetAccess;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, annotations, boxes, captions, media, spaces};
 use lamina_types::{
-    AnchorId, ClusterId, EntityType, INDEX_SLOT, MediaId, ObjectId, SimilarityThreshold, Space,
+    AnchorId, ClusterId, DatasetId, EntityType, INDEX_SLOT, MediaId, ObjectId, SimilarityThreshold, Space,
 };
 use roaring::RoaringBitmap;
 use uuid::Uuid;
@@ -203,7 +203,7 @@ impl Explorer {
         Ok(Some(members))
     }
 
-    /// One picture or object of the dataset.
+    /// One picture or object of the dataset, with the issues of its label.
     ///
     /// # Errors
     /// The database, the index.
@@ -234,8 +234,18 @@ impl Explorer {
             ordinal,
             distance: None,
         }];
+        self.with_label_issues(dataset, &opened.snapshot).await?;
         let views = hydrate::views(pool, dataset, &opened.snapshot, &member).await?;
         Ok(views.into_iter().next())
+    }
+
+    /// Has the issues of labels worked out, if they are not.
+    pub(crate) async fn with_label_issues(
+        &self,
+        dataset: DatasetId,
+        snapshot: &Arc<DatasetSnapshot>,
+    ) -> Result<(), ExploreError> {
+        self.0.library.label_issues(dataset, snapshot).await
     }
 
     /// Numbers about the dataset at one level.

@@ -1,13 +1,12 @@
 //! What the clusters of an answer are: those of a level, or groups of near-copies.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lamina_types::{ClusterId, DatasetId, EntityType, SimilarityThreshold, cluster_id};
 use uuid::Uuid;
 
 use crate::matching::Matched;
-use crate::members::{Member, RankedCluster, rank_by_distance, rank_by_size};
+use crate::members::{Member, RankedCluster, Wanted, rank_by_distance, rank_by_size};
 use crate::plan::{ExplorePlan, PAGE_SIZE};
 use crate::snapshot::DatasetSnapshot;
 
@@ -20,18 +19,49 @@ pub(crate) enum Grouping {
     Duplicates(f32),
 }
 
+/// The lowest ordinal of the group of each item.
+pub(crate) enum Groups<'a> {
+    /// By ordinal.
+    OfAll(&'a [u32]),
+    /// Of those that are in a group, ascending.
+    OfSome(Vec<(u32, u32)>),
+}
+
+impl Groups<'_> {
+    /// The lowest ordinal of the group of an item; `None` for an item that is in none.
+    pub(crate) fn of(&self, item: u32) -> Option<u32> {
+        match self {
+            Self::OfAll(firsts) => firsts.get(item as usize).copied(),
+            Self::OfSome(pairs) => {
+                let place = pairs.binary_search_by_key(&item, |(item, _)| *item).ok()?;
+                pairs.get(place).map(|(_, first)| *first)
+            }
+        }
+    }
+
+    /// The lowest ordinals of all groups.
+    pub(crate) fn firsts(&self) -> Vec<u32> {
+        let pairs: Vec<(u32, u32)> = match self {
+            Self::OfAll(firsts) => (0..).zip(firsts.iter().copied()).collect(),
+            Self::OfSome(pairs) => pairs.clone(),
+        };
+        let named = pairs.into_iter().filter(|(item, first)| item == first);
+        named.map(|(_, first)| first).collect()
+    }
+}
+
 impl Grouping {
     pub(crate) fn of(plan: &ExplorePlan) -> Self {
         plan.duplicate_similarity()
             .map_or(Self::Level(plan.threshold), Self::Duplicates)
     }
 
-    /// Lowest ordinal of the group of each item.
-    pub(crate) fn group_of(self, snapshot: &DatasetSnapshot) -> Cow<'_, [u32]> {
+    /// Which group each item is in.
+    pub(crate) fn groups(self, snapshot: &DatasetSnapshot) -> Groups<'_> {
         match self {
-            Self::Level(level) => Cow::Borrowed(snapshot.cluster_of(level)),
+            Self::Level(level) => Groups::OfAll(snapshot.cluster_of(level)),
             Self::Duplicates(similarity) => {
-                Cow::Owned(snapshot.generation().duplicate_groups(similarity))
+                Groups::OfSome(snapshot.generation().duplicates.copies(similarity))
             }
         }
     }
@@ -67,18 +97,20 @@ impl Grouping {
         snapshot: &DatasetSnapshot,
         first: usize,
     ) -> (Vec<RankedCluster>, usize) {
-        let mut groups = match (matched, self) {
-            (Matched::All, Self::Level(level)) => return browse(snapshot, level, first),
-            (Matched::All, Self::Duplicates(_)) => {
-                rank_by_size(&snapshot.everything(), &self.group_of(snapshot))
-            }
-            (Matched::Set(set), _) => rank_by_size(set, &self.group_of(snapshot)),
-            (Matched::Scored(hits), _) => rank_by_distance(hits, &self.group_of(snapshot)),
+        let wanted = Wanted {
+            least: self.least(),
+            places: first..first.saturating_add(PAGE_SIZE),
         };
-        groups.retain(|group| group.members.len() >= self.least());
-        let total = groups.len();
-        let page = groups.into_iter().skip(first).take(PAGE_SIZE).collect();
-        (page, total)
+        let groups = self.groups(snapshot);
+        let group_of = |ordinal| groups.of(ordinal);
+        match (matched, self) {
+            (Matched::All, Self::Level(level)) => browse(snapshot, level, first),
+            (Matched::All, Self::Duplicates(_)) => {
+                rank_by_size(&snapshot.everything(), group_of, &wanted)
+            }
+            (Matched::Set(set), _) => rank_by_size(set, group_of, &wanted),
+            (Matched::Scored(hits), _) => rank_by_distance(hits, group_of, &wanted),
+        }
     }
 
     /// All matching members, best first, else by ordinal; without those that are too few to be a group.
@@ -93,18 +125,16 @@ impl Grouping {
             Matched::Scored(hits) => hits.iter().map(Member::from).collect(),
         };
         if self.least() > 1 {
-            let group_of = self.group_of(snapshot);
+            let groups = self.groups(snapshot);
             let mut sizes: HashMap<u32, usize> = HashMap::new();
             for member in &members {
-                if let Some(group) = group_of.get(member.ordinal as usize) {
-                    *sizes.entry(*group).or_default() += 1;
+                if let Some(group) = groups.of(member.ordinal) {
+                    *sizes.entry(group).or_default() += 1;
                 }
             }
             members.retain(|member| {
-                let group = group_of.get(member.ordinal as usize);
-                group
-                    .and_then(|group| sizes.get(group))
-                    .is_some_and(|size| *size >= self.least())
+                let size = groups.of(member.ordinal).and_then(|group| sizes.get(&group));
+                size.is_some_and(|size| *size >= self.least())
             });
         }
         members
@@ -117,8 +147,8 @@ impl Grouping {
         snapshot: &DatasetSnapshot,
         first_ordinal: u32,
     ) -> Vec<Member> {
-        let group_of = self.group_of(snapshot);
-        let is_inside = |ordinal: &u32| group_of.get(*ordinal as usize) == Some(&first_ordinal);
+        let groups = self.groups(snapshot);
+        let is_inside = |ordinal: &u32| groups.of(*ordinal) == Some(first_ordinal);
         let unranked = |ordinal| Member {
             ordinal,
             distance: None,

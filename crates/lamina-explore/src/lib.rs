@@ -23,6 +23,8 @@ pub mod generations;
 mod grouping;
 mod handed_out;
 mod hydrate;
+mod label_issues;
+mod label_lists;
 mod matching;
 mod meaning;
 mod members;

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 use lamina_index::Hit;
 use roaring::RoaringBitmap;
@@ -40,59 +42,149 @@ impl RankedCluster {
     }
 }
 
-/// Groups `hits` (ascending by distance) by the cluster each belongs to and ranks the clusters by their best member.
+/// Which part of a ranking is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Matching members that a cluster needs to be shown.
+    pub least: usize,
+    /// Places in the ranking of those that are shown.
+    pub places: Range<usize>,
+}
+
+/// Groups `hits` (ascending by distance) by the cluster each belongs to and ranks the clusters by their best member: the wanted
+/// ones, and how many there are in all.
 ///
-/// `cluster_of[ordinal]` is the lowest ordinal of the cluster. Ties are broken by that ordinal, so the order is total.
-pub fn rank_by_distance(hits: &[Hit], cluster_of: &[u32]) -> Vec<RankedCluster> {
-    let mut place: HashMap<u32, usize> = HashMap::new();
-    let mut clusters: Vec<RankedCluster> = Vec::new();
-    for hit in hits {
-        let Some(&first_ordinal) = cluster_of.get(hit.ordinal as usize) else {
-            continue;
-        };
-        let slot = *place.entry(first_ordinal).or_insert_with(|| {
-            clusters.push(RankedCluster {
-                first_ordinal,
-                members: Vec::new(),
-            });
-            clusters.len() - 1
-        });
-        if let Some(cluster) = clusters.get_mut(slot) {
-            cluster.members.push(Member::from(hit));
-        }
-    }
+/// `cluster_of` gives the lowest ordinal of an item's cluster; items without one are left out. Ties are broken by that ordinal,
+/// so the order is total.
+pub fn rank_by_distance(
+    hits: &[Hit],
+    cluster_of: impl Fn(u32) -> Option<u32>,
+    wanted: &Wanted,
+) -> (Vec<RankedCluster>, usize) {
+    let mut clusters = tally(hits.iter().copied(), &cluster_of);
+    clusters.retain(|cluster| cluster.count >= wanted.least);
+    // Almost sorted already, which is what this sort is quick with.
     clusters.sort_by(|a, b| {
-        let (left, right) = (a.best().unwrap_or(f32::MAX), b.best().unwrap_or(f32::MAX));
-        left.total_cmp(&right)
-            .then(a.first_ordinal.cmp(&b.first_ordinal))
+        let by_best = a.best.total_cmp(&b.best);
+        by_best.then(a.first_ordinal.cmp(&b.first_ordinal))
     });
-    clusters
+    let page = cut(&clusters, &wanted.places);
+    let members = hits.iter().map(Member::from);
+    (gather(page, members, cluster_of), clusters.len())
 }
 
 /// Groups `members` by the cluster each belongs to and ranks the clusters by how many of their members match, the largest
-/// first; ties by the cluster's lowest ordinal.
-pub fn rank_by_size(members: &RoaringBitmap, cluster_of: &[u32]) -> Vec<RankedCluster> {
-    let mut place: HashMap<u32, usize> = HashMap::new();
-    let mut clusters: Vec<RankedCluster> = Vec::new();
-    for ordinal in members {
-        let Some(&first_ordinal) = cluster_of.get(ordinal as usize) else {
+/// first, ties by the cluster's lowest ordinal: the wanted ones, and how many there are in all.
+pub fn rank_by_size(
+    members: &RoaringBitmap,
+    cluster_of: impl Fn(u32) -> Option<u32>,
+    wanted: &Wanted,
+) -> (Vec<RankedCluster>, usize) {
+    let unranked = members.iter().map(|ordinal| Hit {
+        ordinal,
+        distance: 0.0,
+    });
+    let mut clusters = tally(unranked, &cluster_of);
+    clusters.retain(|cluster| cluster.count >= wanted.least);
+    let order = |cluster: &Tallied| (Reverse(cluster.count), cluster.first_ordinal);
+    // Most of a million clusters are never shown: only those up to the page are put in order.
+    let end = wanted.places.end;
+    if end < clusters.len() {
+        clusters.select_nth_unstable_by_key(end, order);
+    }
+    let shown = end.min(clusters.len());
+    clusters[..shown].sort_unstable_by_key(order);
+    let page = cut(&clusters, &wanted.places);
+    let members = members.iter().map(|ordinal| Member {
+        ordinal,
+        distance: None,
+    });
+    (gather(page, members, cluster_of), clusters.len())
+}
+
+/// What is known of a cluster before its members are listed.
+struct Tallied {
+    first_ordinal: u32,
+    count: usize,
+    best: f32,
+}
+
+/// Clusters in the order in which they are met.
+fn tally(hits: impl Iterator<Item = Hit>, cluster_of: impl Fn(u32) -> Option<u32>) -> Vec<Tallied> {
+    let mut places: Places = HashMap::default();
+    let mut clusters: Vec<Tallied> = Vec::new();
+    for hit in hits {
+        let Some(first_ordinal) = cluster_of(hit.ordinal) else {
             continue;
         };
-        let slot = *place.entry(first_ordinal).or_insert(clusters.len());
-        let member = Member {
-            ordinal,
-            distance: None,
-        };
-        match clusters.get_mut(slot) {
-            Some(cluster) => cluster.members.push(member),
-            None => clusters.push(RankedCluster {
+        let place = *places.entry(first_ordinal).or_insert_with(|| {
+            clusters.push(Tallied {
                 first_ordinal,
-                members: vec![member],
-            }),
+                count: 0,
+                best: hit.distance,
+            });
+            clusters.len() - 1
+        });
+        if let Some(cluster) = clusters.get_mut(place) {
+            cluster.count += 1;
         }
     }
-    clusters.sort_by_key(|cluster| (Reverse(cluster.members.len()), cluster.first_ordinal));
     clusters
+}
+
+fn cut<'a>(clusters: &'a [Tallied], places: &Range<usize>) -> &'a [Tallied] {
+    let end = places.end.min(clusters.len());
+    &clusters[places.start.min(end)..end]
+}
+
+/// The members of a few clusters, in the order of `members`.
+fn gather(
+    page: &[Tallied],
+    members: impl Iterator<Item = Member>,
+    cluster_of: impl Fn(u32) -> Option<u32>,
+) -> Vec<RankedCluster> {
+    let mut places: Places = HashMap::default();
+    let mut gathered = Vec::with_capacity(page.len());
+    for cluster in page {
+        places.insert(cluster.first_ordinal, gathered.len());
+        gathered.push(RankedCluster {
+            first_ordinal: cluster.first_ordinal,
+            members: Vec::with_capacity(cluster.count),
+        });
+    }
+    if gathered.is_empty() {
+        return gathered;
+    }
+    for member in members {
+        let place = cluster_of(member.ordinal).and_then(|first| places.get(&first));
+        if let Some(cluster) = place.and_then(|place| gathered.get_mut(*place)) {
+            cluster.members.push(member);
+        }
+    }
+    gathered
+}
+
+type Places = HashMap<u32, usize, BuildHasherDefault<OrdinalHasher>>;
+
+/// Spreads ordinals, which nobody outside chooses, faster than the hash that is safe from enemies.
+#[derive(Default)]
+struct OrdinalHasher(u64);
+
+impl Hasher for OrdinalHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, ordinal: u32) {
+        let mixed = (self.0 ^ u64::from(ordinal)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
 }
 
 /// Every cluster of one level with its members, the largest first: what browsing shows.
@@ -167,14 +259,28 @@ impl LevelClusters {
 mod tests {
     use super::*;
 
+    fn wanted(least: usize, places: Range<usize>) -> Wanted {
+        Wanted { least, places }
+    }
+
+    fn of(cluster_of: &[u32]) -> impl Fn(u32) -> Option<u32> + '_ {
+        |ordinal| cluster_of.get(ordinal as usize).copied()
+    }
+
     #[test]
     fn clusters_rank_by_their_best_member_and_ties_by_ordinal() {
         let cluster_of = [0, 1, 0, 1, 4];
         let hit = |ordinal, distance| Hit { ordinal, distance };
-        let hits = [hit(3, 0.1), hit(4, 0.1), hit(0, 0.2), hit(2, 0.3)];
-        let ranked = rank_by_distance(&hits, &cluster_of);
+        let hits = [
+            hit(4, 0.1),
+            hit(3, 0.1),
+            hit(0, 0.2),
+            hit(2, 0.3),
+            hit(9, 0.4),
+        ];
+        let (ranked, total) = rank_by_distance(&hits, of(&cluster_of), &wanted(1, 0..100));
         let firsts: Vec<u32> = ranked.iter().map(|c| c.first_ordinal).collect();
-        assert_eq!(firsts, [1, 4, 0]);
+        assert_eq!((firsts, total), (vec![1, 4, 0], 3));
         assert_eq!(ranked[2].members.len(), 2);
         assert_eq!(ranked[2].best(), Some(0.2));
         // Cluster 1 has two members, but only one matched.
@@ -185,18 +291,38 @@ mod tests {
                 distance: Some(0.1)
             }]
         );
+        let (second, total) = rank_by_distance(&hits, of(&cluster_of), &wanted(1, 1..2));
+        assert_eq!((second, total), (ranked[1..2].to_vec(), 3));
+        let (pairs, total) = rank_by_distance(&hits, of(&cluster_of), &wanted(2, 0..9));
+        assert_eq!((pairs, total), (ranked[2..].to_vec(), 1));
+        let (none, total) = rank_by_distance(&hits, of(&cluster_of), &wanted(1, 300..400));
+        assert_eq!((none, total), (Vec::new(), 3));
     }
 
     #[test]
     fn matching_members_rank_their_clusters_by_number() {
         let cluster_of = [0, 1, 0, 1, 4, 1];
-        let ranked = rank_by_size(&[0, 1, 3, 4].into(), &cluster_of);
-        let sizes: Vec<(u32, usize)> = ranked
-            .iter()
-            .map(|cluster| (cluster.first_ordinal, cluster.members.len()))
-            .collect();
-        assert_eq!(sizes, [(1, 2), (0, 1), (4, 1)]);
-        assert!(rank_by_size(&RoaringBitmap::new(), &cluster_of).is_empty());
+        let rank = |members: &RoaringBitmap, wanted: &Wanted| {
+            let (ranked, total) = rank_by_size(members, of(&cluster_of), wanted);
+            let sizes: Vec<(u32, usize)> = ranked
+                .iter()
+                .map(|cluster| (cluster.first_ordinal, cluster.members.len()))
+                .collect();
+            (sizes, total)
+        };
+        let members: RoaringBitmap = [0, 1, 3, 4].into();
+        let all = vec![(1, 2), (0, 1), (4, 1)];
+        assert_eq!(rank(&members, &wanted(1, 0..100)), (all.clone(), 3));
+        for place in 0..3 {
+            let page = rank(&members, &wanted(1, place..place + 1));
+            assert_eq!(page, (vec![all[place]], 3));
+        }
+        assert_eq!(rank(&members, &wanted(2, 0..100)), (vec![(1, 2)], 1));
+        assert_eq!(rank(&members, &wanted(1, 3..9)), (Vec::new(), 3));
+        assert_eq!(
+            rank(&RoaringBitmap::new(), &wanted(1, 0..9)),
+            (Vec::new(), 0)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::columns::Columns;
 use crate::encoders::{Encoders, index_settings};
 use crate::explorer::ExplorerOptions;
 use crate::generations::{Shelf, expectation};
+use crate::label_issues::LabelIssues;
 use crate::searchable::Searchable;
 use crate::{DatasetSnapshot, ExploreError};
 
@@ -93,6 +94,23 @@ impl Library {
         let generation = shelf.take(dataset.id, space, &row).await?;
         let columns = columns(generation.vectors.len()).await?;
         Ok(DatasetSnapshot::new(generation, columns))
+    }
+
+    /// Has the issues of labels worked out, so that the snapshot has them.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub(crate) async fn label_issues(
+        &self,
+        dataset: DatasetId,
+        snapshot: &Arc<DatasetSnapshot>,
+    ) -> Result<(), ExploreError> {
+        let load = || async {
+            let found = LabelIssues::load(&self.pool, dataset, snapshot).await?;
+            Ok::<_, ExploreError>(Arc::new(found))
+        };
+        snapshot.label_issues().get_or_try_init(load).await?;
+        Ok(())
     }
 
     /// The vectors of a space that is only searched, read from Postgres. The graph of a large one is built in the background.

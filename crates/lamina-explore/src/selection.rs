@@ -36,6 +36,8 @@ pub struct ItemFacts {
     pub cluster_id: Option<ClusterId>,
     /// Issues that are computed, but for near-copies, whatever their confidence above 0.
     pub issues: Vec<(IssueType, f32)>,
+    /// The label that similar items have, of an item whose neighbours are labelled otherwise.
+    pub suggested_label: Option<String>,
     /// Its groups of near-copies, coarsest step first.
     pub duplicates: Vec<DuplicateFact>,
 }
@@ -139,6 +141,7 @@ impl Explorer {
             return Ok(None);
         };
         let (dataset, snapshot) = (access.id(), Arc::clone(&opened.snapshot));
+        self.with_label_issues(dataset, &snapshot).await?;
         Ok(Some(
             tokio::task::spawn_blocking(move || FactSheet {
                 ladder: snapshot.generation().duplicates.ladder(),
@@ -182,13 +185,14 @@ impl FactSheet {
             uniqueness: snapshot.generation().uniqueness.get(place).copied(),
             cluster_id: cluster.map(|first| cluster_id(self.dataset, entity, self.level, *first)),
             issues,
+            suggested_label: snapshot.suggested_label(ordinal).map(str::to_owned),
             duplicates: self.duplicates(ordinal),
         }
     }
 
     fn duplicates(&self, ordinal: u32) -> Vec<DuplicateFact> {
         let entity = self.snapshot.entity_type();
-        let Some(nearest) = self.snapshot.generation().neighbours.of(ordinal).first() else {
+        let Some(nearest) = self.snapshot.generation().neighbours.of(ordinal).next() else {
             return Vec::new();
         };
         let fact = |(step, groups): (&f32, &Vec<u32>)| {

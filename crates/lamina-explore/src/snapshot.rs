@@ -12,6 +12,8 @@ use crate::cache::Weighed;
 use crate::columns::Columns;
 use crate::facts::Facts;
 use crate::handed_out::HandedOut;
+use crate::label_issues::LabelIssues;
+use crate::label_lists::LabelLists;
 use crate::members::LevelClusters;
 use crate::searchable::Searchable;
 use crate::tag_column::LiveTags;
@@ -29,6 +31,9 @@ pub struct DatasetSnapshot {
     /// The vectors of other spaces, loaded when a search first asks for them.
     captions: OnceCell<Arc<Searchable>>,
     encoding: OnceCell<Arc<Searchable>>,
+    label_lists: OnceLock<LabelLists>,
+    /// Worked out when a filter or a view first asks for them.
+    label_issues: OnceCell<Arc<LabelIssues>>,
     /// Clusters that answers named lately.
     pub(crate) handed_out: HandedOut,
 }
@@ -66,6 +71,8 @@ impl DatasetSnapshot {
             facts: OnceCell::new(),
             captions: OnceCell::new(),
             encoding: OnceCell::new(),
+            label_lists: OnceLock::new(),
+            label_issues: OnceCell::new(),
             handed_out: HandedOut::default(),
         }
     }
@@ -134,17 +141,35 @@ impl DatasetSnapshot {
         }
     }
 
-    /// How sure it is that an item has an issue, 0 to 1; 0 for issues that are not computed.
-    pub fn issue_confidence(&self, issue: IssueType, ordinal: u32) -> f32 {
-        let column = match issue {
+    /// How sure it is that an item has an issue, 0 to 1, by ordinal; empty where no item has it. The issues of labels are there
+    /// once [`Self::label_issues`] is filled.
+    pub fn issue_column(&self, issue: IssueType) -> &[f32] {
+        let of_labels = self.label_issues.get();
+        match issue {
             IssueType::Outliers => &self.generation().outlier_confidence,
             IssueType::Duplicates => &self.generation().duplicate_confidence,
             IssueType::Blur => &self.columns.blur,
             IssueType::Dark => &self.columns.dark,
             IssueType::Bright => &self.columns.bright,
-            IssueType::Mislabels | IssueType::LabelOutlier => return 0.0,
-        };
+            IssueType::Mislabels => of_labels.map_or(&[], |found| &found.mislabels),
+            IssueType::LabelOutlier => of_labels.map_or(&[], |found| &found.label_outlier),
+        }
+    }
+
+    /// How sure it is that an item has an issue, 0 to 1; see [`Self::issue_column`].
+    pub fn issue_confidence(&self, issue: IssueType, ordinal: u32) -> f32 {
+        let column = self.issue_column(issue);
         column.get(ordinal as usize).copied().unwrap_or(0.0)
+    }
+
+    /// The label that an item's neighbours have, where its own differs.
+    pub fn suggested_label(&self, ordinal: u32) -> Option<&str> {
+        self.label_issues.get()?.suggestion(ordinal)
+    }
+
+    /// The place for the issues of labels.
+    pub(crate) const fn label_issues(&self) -> &OnceCell<Arc<LabelIssues>> {
+        &self.label_issues
     }
 
     /// All members within `max_distance` of `query`, of those in `allowed` if given, ascending by distance, then ordinal.
@@ -194,13 +219,10 @@ impl DatasetSnapshot {
         if self.columns.labels.is_empty() {
             return BTreeMap::new();
         }
-        let wanted: RoaringBitmap = members.iter().map(|member| member.ordinal).collect();
-        self.columns
-            .labels
-            .iter()
-            .map(|(name, ordinals)| (name.clone(), ordinals.intersection_len(&wanted)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        let lists = self
+            .label_lists
+            .get_or_init(|| LabelLists::new(self.len(), &self.columns.labels));
+        lists.count(members.iter().map(|member| member.ordinal))
     }
 
     /// Every label with the number of items that carry it.
@@ -228,11 +250,21 @@ impl Weighed for DatasetSnapshot {
             .map(|side| side.bytes_in_memory(true))
             .sum();
         let facts = self.facts.get().map_or(0, |facts| facts.bytes_in_memory());
+        let issues = self
+            .label_issues
+            .get()
+            .map_or(0, |issues| issues.bytes_in_memory());
+        let lists = self
+            .label_lists
+            .get()
+            .map_or(0, LabelLists::bytes_in_memory);
         derived.generation.bytes_in_memory()
             + derived.search.bytes_in_memory(false)
             + levels
             + sides
             + facts
+            + lists
+            + issues
             + self.columns.bytes_in_memory()
             + self.tags.bytes_in_memory()
     }

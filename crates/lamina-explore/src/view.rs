@@ -69,8 +69,11 @@ pub struct MediaView {
     pub relevance_score: Option<f32>,
     /// 0 (has very close neighbours) to 1 (stands alone).
     pub uniqueness: Option<f32>,
-    /// Issues with their confidence, 0.5 and up.
+    /// Issues with their confidence, 0.5 and up. Those of labels are in views of single items; on pages only if they were worked
+    /// out before.
     pub issues: Vec<(IssueType, f32)>,
+    /// The label that its neighbours have, of an item whose own label is probably wrong.
+    pub suggested_label: Option<String>,
     /// Bytes of the original.
     pub size_bytes: u64,
 }

@@ -192,6 +192,7 @@ impl<'a> Gatherer<'a> {
                 distance: self.distance(EntityType::Images, row.ordinal),
                 cluster_id: facts.cluster_id,
                 issues: facts.issues,
+                suggested_label: facts.suggested_label,
                 duplicates: facts
                     .duplicates
                     .into_iter()

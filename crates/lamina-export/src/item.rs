@@ -84,6 +84,8 @@ pub struct Item {
     pub cluster_id: Option<ClusterId>,
     /// Issues but for near-copies, with their confidence, 0 to 1.
     pub issues: Vec<(IssueType, f32)>,
+    /// The label that similar pictures have, where the own one may be wrong.
+    pub suggested_label: Option<String>,
     /// Groups of near-copies, one for each step of the ladder that has one.
     pub duplicates: Vec<DuplicateItem>,
     /// Labels of the whole picture.

@@ -30,7 +30,8 @@ pub(crate) fn item(number: u32) -> Item {
         uniqueness: Some(0.5),
         distance: Some(0.125),
         cluster_id: Some(ClusterId::new()),
-        issues: vec![(IssueType::Blur, 0.875)],
+        issues: vec![(IssueType::Blur, 0.875), (IssueType::Mislabels, 0.25)],
+        suggested_label: Some("truck".to_owned()),
         duplicates: vec![DuplicateItem {
             step: 0.96,
             group: DuplicateGroupId::new(),

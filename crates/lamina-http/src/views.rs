@@ -7,7 +7,7 @@ use lamina_api::{
 use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView, ScoreKind};
 use lamina_store::boxes::BoxedObject;
 use lamina_store::datasets::Dataset;
-use lamina_types::{DatasetId, EntityType, TagId};
+use lamina_types::{DatasetId, EntityType, IssueType, TagId};
 use uuid::Uuid;
 
 use crate::links::{LinkMaker, LinkTarget, Variant};
@@ -131,7 +131,13 @@ pub(crate) fn image_info(
     let issues = media
         .issues
         .iter()
-        .map(|(issue, confidence)| ImageIssue::new(*issue, *confidence))
+        .map(|(issue, confidence)| {
+            let suggested = media
+                .suggested_label
+                .as_ref()
+                .filter(|_| *issue == IssueType::Mislabels);
+            ImageIssue::new(*issue, *confidence).suggesting(suggested.cloned())
+        })
         .collect();
     ImageInfo {
         dataset_id: dataset.as_uuid(),

@@ -148,7 +148,6 @@ fn components(generation: &Generation, count: usize) -> Vec<u32> {
             generation
                 .neighbours
                 .of(item)
-                .iter()
                 .map(move |hit| (hit.distance, item, hit.ordinal))
         })
         .collect();

@@ -85,6 +85,26 @@ impl Duplicates {
         sets.labels()
     }
 
+    /// The items that have a near-copy at this similarity, ascending, each with the lowest item of its group; see
+    /// [`Duplicates::groups`]. Takes time by how many they are, not by how many items there are.
+    pub fn copies(&self, similarity: f32) -> Vec<(u32, u32)> {
+        let farthest = bound_of(similarity.max(self.floor));
+        let inside = self.edges.partition_point(|edge| edge.distance <= farthest);
+        let edges = &self.edges[..inside];
+        let mut items: Vec<u32> = edges.iter().flat_map(|edge| [edge.a, edge.b]).collect();
+        items.sort_unstable();
+        items.dedup();
+        // Places keep the order of items, so the lowest place of a group is its lowest item.
+        let place = |item: u32| items.partition_point(|one| *one < item) as u32;
+        let mut sets = Sets::new(items.len());
+        for edge in edges {
+            sets.join(place(edge.a), place(edge.b));
+        }
+        let firsts = sets.labels();
+        let first_of = |(item, first): (&u32, u32)| (*item, items[first as usize]);
+        items.iter().zip(firsts).map(first_of).collect()
+    }
+
     /// The groups of at least two items at this similarity: members ascending, groups by their lowest member.
     pub fn members(&self, similarity: f32) -> Vec<Vec<u32>> {
         let groups = self.groups(similarity);
@@ -141,6 +161,15 @@ mod tests {
         assert_eq!(duplicates.members(0.98), [[0, 1], [2, 4]]);
         assert_eq!(duplicates.members(0.96), [[0, 1, 2, 4]]);
         assert_eq!(duplicates.members(0.7), [vec![0, 1, 2, 4], vec![5, 6]]);
+        assert_eq!(duplicates.copies(0.98), [(0, 0), (1, 0), (2, 2), (4, 2)]);
+        for similarity in [0.1, 0.7, 0.96, 0.98, 0.99, 1.0] {
+            let groups = duplicates.groups(similarity);
+            let copies = duplicates.copies(similarity);
+            let members = duplicates.members(similarity);
+            assert_eq!(copies.len(), members.iter().map(Vec::len).sum::<usize>());
+            let agree = |(item, first): &(u32, u32)| groups[*item as usize] == *first;
+            assert!(copies.iter().all(agree) && copies.is_sorted());
+        }
         assert_eq!(duplicates.groups(0.1), duplicates.groups(0.5));
         assert_eq!(duplicates.groups(f32::NAN), duplicates.groups(0.5));
         assert_eq!(duplicates.ladder()[0], [0, 0, 0, 3, 0, 5, 6]);

@@ -126,12 +126,7 @@ impl Generation {
         match name {
             "vectors" => bytes.extend_from_slice(self.vectors.as_le_bytes()),
             "graph" => graph::encode(self.graph.as_deref(), bytes),
-            "neighbours" => {
-                for hit in self.neighbours.all() {
-                    put_u32(bytes, hit.ordinal);
-                    put_f32s(bytes, &[hit.distance]);
-                }
-            }
+            "neighbours" => bytes.extend_from_slice(self.neighbours.as_bytes()),
             "levels" => self
                 .levels
                 .iter()

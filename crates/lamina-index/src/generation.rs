@@ -176,7 +176,6 @@ fn cluster(
         .flat_map(|kind| {
             kinds
                 .of(kind)
-                .iter()
                 .map(move |hit| (kind.min(hit.ordinal), kind.max(hit.ordinal)))
         })
         .chain(forest.iter().map(|edge| (edge.a, edge.b)))

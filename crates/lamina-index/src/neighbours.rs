@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::column::Column;
 use crate::duplicates::FORMABLE_BOUND;
 use crate::frozen::FIND_BREADTH;
 use crate::graph::{Edge, reduce_to_forest};
@@ -20,7 +21,8 @@ const MOST_NEAR_COPIES: usize = 1_024;
 #[derive(Clone, PartialEq)]
 pub struct Neighbours {
     per_item: usize,
-    hits: Vec<Hit>,
+    /// Ordinal and the bits of the distance, as they are in a file.
+    hits: Column<[u32; 2]>,
 }
 
 impl std::fmt::Debug for Neighbours {
@@ -35,6 +37,14 @@ impl std::fmt::Debug for Neighbours {
 
 impl Neighbours {
     pub(crate) fn new(per_item: usize, hits: Vec<Hit>) -> Self {
+        let hits: Vec<[u32; 2]> = hits
+            .into_iter()
+            .map(|hit| [hit.ordinal, hit.distance.to_bits()])
+            .collect();
+        Self::of_column(per_item, hits.into())
+    }
+
+    pub(crate) fn of_column(per_item: usize, hits: Column<[u32; 2]>) -> Self {
         debug_assert!(per_item == 0 || hits.len().is_multiple_of(per_item));
         Self { per_item, hits }
     }
@@ -48,18 +58,18 @@ impl Neighbours {
     ///
     /// # Panics
     /// When there is no such item, like a slice.
-    pub fn of(&self, ordinal: u32) -> &[Hit] {
+    pub fn of(&self, ordinal: u32) -> impl ExactSizeIterator<Item = Hit> + Clone + '_ {
         let start = ordinal as usize * self.per_item;
-        &self.hits[start..start + self.per_item]
+        self.hits[start..start + self.per_item].iter().map(hit)
     }
 
-    pub(crate) fn all(&self) -> &[Hit] {
-        &self.hits
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.hits.as_bytes()
     }
 
-    /// Bytes held.
+    /// Bytes held; what lies in a mapped file is not counted.
     pub fn bytes_in_memory(&self) -> usize {
-        self.hits.capacity() * size_of::<Hit>()
+        self.hits.bytes_owned()
     }
 
     /// From neighbours of kinds (ordinals are kinds) to neighbours of items.
@@ -77,8 +87,8 @@ impl Neighbours {
                         ordinal: *twin,
                         distance: 0.0,
                     });
-                let others = self.of(kind).iter().flat_map(|hit| {
-                    twins.members(hit.ordinal).iter().map(|row| Hit {
+                let others = self.of(kind).flat_map(|hit| {
+                    twins.members(hit.ordinal).iter().map(move |row| Hit {
                         ordinal: *row,
                         distance: hit.distance,
                     })
@@ -90,6 +100,13 @@ impl Neighbours {
             })
             .collect();
         Self::new(per_item, lists.concat())
+    }
+}
+
+pub(crate) const fn hit(pair: &[u32; 2]) -> Hit {
+    Hit {
+        ordinal: pair[0],
+        distance: f32::from_bits(pair[1]),
     }
 }
 

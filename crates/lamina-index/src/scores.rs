@@ -44,7 +44,7 @@ pub(crate) fn score(neighbours: &Neighbours, count: usize, settings: &IndexSetti
         .map(|item| {
             let nearest = neighbours
                 .of(item)
-                .first()
+                .next()
                 .map_or(f32::NAN, |hit| hit.distance);
             duplicate_confidence(nearest, settings.duplicate_similarity)
         })
@@ -59,8 +59,8 @@ pub(crate) fn score(neighbours: &Neighbours, count: usize, settings: &IndexSetti
 
 /// `1 - 2^(-d / h)`: 0 for an item with copies, 1 for one that stands alone, 0.5 where the weighted mean distance `d` to the
 /// three nearest neighbours (weights 4 : 2 : 1) is half the outlier distance (`h`). An item without neighbours has 1.
-fn uniqueness(neighbours: &[Hit], settings: &IndexSettings) -> f32 {
-    let weighted = neighbours.iter().zip(UNIQUENESS_WEIGHTS);
+fn uniqueness(neighbours: impl Iterator<Item = Hit>, settings: &IndexSettings) -> f32 {
+    let weighted = neighbours.zip(UNIQUENESS_WEIGHTS);
     let (sum, weight) = weighted.fold((0.0, 0.0), |(sum, total), (hit, weight)| {
         (sum + hit.distance * weight, total + weight)
     });
@@ -103,12 +103,13 @@ fn median(mut values: Vec<f32>) -> f32 {
     *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
-fn mean(neighbours: &[Hit]) -> f32 {
-    let near = &neighbours[..neighbours.len().min(OUTLIER_NEIGHBOURS)];
-    if near.is_empty() {
+fn mean(neighbours: impl ExactSizeIterator<Item = Hit>) -> f32 {
+    let near = neighbours.take(OUTLIER_NEIGHBOURS);
+    let count = near.len();
+    if count == 0 {
         return 0.0;
     }
-    near.iter().map(|hit| hit.distance).sum::<f32>() / near.len() as f32
+    near.map(|hit| hit.distance).sum::<f32>() / count as f32
 }
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn uniqueness_grows_with_distance_and_a_single_copy_lowers_it() {
-        let of = |distances: &[f32]| uniqueness(&list(distances), &SETTINGS);
+        let of = |distances: &[f32]| uniqueness(list(distances).into_iter(), &SETTINGS);
         assert_eq!(of(&[0.0, 0.0, 0.0]), 0.0);
         assert_eq!(of(&[]), 1.0);
         assert!((of(&[0.2, 0.2, 0.2]) - 0.5).abs() < 1e-6);

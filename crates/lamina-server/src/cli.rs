@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use lamina_types::DatasetId;
 
 use crate::commands::bench::enrich::EnrichBench;
+use crate::commands::bench::explore::ExploreBench;
 use crate::commands::bench::index::IndexBench;
 use crate::commands::models::args::ModelsArgs;
 use crate::config::{
@@ -54,7 +55,7 @@ pub enum Verb {
     DemoPictures(DemoPicturesArgs),
     /// Print the OpenAPI document
     Openapi,
-    /// Measure this machine: CPU time per picture of an ingest or an enrichment, or per search
+    /// Measure this machine: what an ingest, an enrichment, a search or a page of explore takes
     Bench(Box<BenchArgs>),
 }
 
@@ -293,6 +294,8 @@ pub enum BenchSubject {
     Enrich(Box<EnrichBench>),
     /// CPU milliseconds per search and recall, the index against other libraries, on generated vectors
     Index(IndexBench),
+    /// Milliseconds per page of explore, by kind of query and by how much it matches, on a generated dataset
+    Explore(Box<ExploreBench>),
 }
 
 #[cfg(test)]

@@ -184,6 +184,26 @@ pub async fn label_column(
         .collect()
 }
 
+/// The label of each picture to which users gave exactly one, by ordinal, ascending.
+///
+/// # Errors
+/// The database.
+pub async fn only_labels(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+) -> Result<Vec<(u32, String)>, StoreError> {
+    let sql = "select m.ordinal, min(l.name) as name from labels l join media m on m.id = l.media_id \
+               where l.dataset_id = $1 and l.source = $2 group by m.ordinal having count(*) = 1 order by m.ordinal";
+    let rows = sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(AnnotationSource::User.as_str())
+        .fetch_all(ex)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((columns::unsigned(row, "ordinal")?, row.try_get("name")?)))
+        .collect()
+}
+
 /// The best caption of each of a page of media or objects: a user's, else an enrichment's.
 ///
 /// # Errors

@@ -26,8 +26,8 @@ impl FilterKind for Duplicates {
         let similarity = self.similarity;
         context
             .scan(move |snapshot| {
-                let groups = snapshot.generation().duplicates.members(similarity);
-                groups.into_iter().flatten().collect()
+                let copies = snapshot.generation().duplicates.copies(similarity);
+                copies.into_iter().map(|(item, _)| item).collect()
             })
             .await
     }

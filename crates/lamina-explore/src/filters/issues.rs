@@ -1,6 +1,7 @@
 //! `issues`: quality issues by confidence.
 
 use lamina_types::IssueType;
+use roaring::RoaringBitmap;
 
 use super::FilterKind;
 use crate::ExploreError;
@@ -24,26 +25,44 @@ pub struct Issues {
 }
 
 impl Issues {
-    fn confidence(&self, snapshot: &DatasetSnapshot, ordinal: u32) -> f32 {
-        match self.issue {
-            Some(issue) => snapshot.issue_confidence(issue, ordinal),
-            None if is_normal(snapshot, ordinal) => 1.0,
-            None => 0.0,
-        }
+    /// Whether labels have to be looked at.
+    fn is_about_labels(&self) -> bool {
+        matches!(
+            self.issue,
+            None | Some(IssueType::Mislabels | IssueType::LabelOutlier)
+        )
     }
 
-    fn passes(&self, snapshot: &DatasetSnapshot, ordinal: u32) -> bool {
-        let confidence = self.confidence(snapshot, ordinal);
+    fn passes(&self, confidence: f32) -> bool {
         let has = confidence >= self.confidence_min.unwrap_or(SHOWN_CONFIDENCE)
             && self.confidence_max.is_none_or(|max| confidence <= max);
         has == self.is_in
     }
-}
 
-fn is_normal(snapshot: &DatasetSnapshot, ordinal: u32) -> bool {
-    IssueType::ALL
-        .iter()
-        .all(|issue| snapshot.issue_confidence(*issue, ordinal) < SHOWN_CONFIDENCE)
+    fn select(&self, snapshot: &DatasetSnapshot) -> RoaringBitmap {
+        match self.issue {
+            Some(issue) => {
+                let column = snapshot.issue_column(issue);
+                snapshot.those(|ordinal| {
+                    let confidence = column.get(ordinal as usize).copied();
+                    self.passes(confidence.unwrap_or(0.0))
+                })
+            }
+            None => {
+                let all = IssueType::ALL.iter();
+                let columns: Vec<&[f32]> =
+                    all.map(|issue| snapshot.issue_column(*issue)).collect();
+                let is_shown = |column: &&[f32], ordinal: u32| {
+                    let confidence = column.get(ordinal as usize);
+                    confidence.is_some_and(|confidence| *confidence >= SHOWN_CONFIDENCE)
+                };
+                snapshot.those(|ordinal| {
+                    let is_normal = !columns.iter().any(|column| is_shown(column, ordinal));
+                    self.passes(if is_normal { 1.0 } else { 0.0 })
+                })
+            }
+        }
+    }
 }
 
 impl FilterKind for Issues {
@@ -65,9 +84,10 @@ impl FilterKind for Issues {
     }
 
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
+        if self.is_about_labels() {
+            context.label_issues().await?;
+        }
         let filter = self.clone();
-        context
-            .scan(move |snapshot| snapshot.those(|ordinal| filter.passes(snapshot, ordinal)))
-            .await
+        context.scan(move |snapshot| filter.select(snapshot)).await
     }
 }

@@ -60,6 +60,13 @@ fn issues(
     issues
 }
 
+/// The label to put instead of a wrong one.
+fn suggestion(snapshot: &DatasetSnapshot, ordinal: u32) -> Option<String> {
+    let is_shown = snapshot.issue_confidence(IssueType::Mislabels, ordinal) >= SHOWN_CONFIDENCE;
+    let suggested = snapshot.suggested_label(ordinal).filter(|_| is_shown);
+    suggested.map(str::to_owned)
+}
+
 fn shown_tags(tags: Option<Vec<lamina_store::tags::Tag>>) -> Vec<(TagId, String)> {
     let tags = tags.unwrap_or_default();
     tags.into_iter().map(|tag| (tag.id, tag.name)).collect()

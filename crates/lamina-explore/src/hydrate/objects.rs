@@ -7,7 +7,7 @@ use lamina_store::{annotations, boxes, measures, tags};
 use lamina_types::{DatasetId, EntityType, MediaId};
 
 use super::pictures::uniqueness;
-use super::{issues, ordinals, shown_tags};
+use super::{issues, ordinals, shown_tags, suggestion};
 use crate::members::Member;
 use crate::view::MediaView;
 use crate::{DatasetSnapshot, ExploreError};
@@ -49,6 +49,7 @@ pub(super) async fn views(
             relevance_score: distances.get(&row.ordinal).copied().flatten(),
             uniqueness: uniqueness(snapshot, row.ordinal),
             issues: issues(snapshot, row.ordinal, measures.get(&row.region_id)),
+            suggested_label: suggestion(snapshot, row.ordinal),
             // A crop is part of a file, and none itself.
             size_bytes: 0,
             file_name: row.media.file_name,

@@ -6,7 +6,7 @@ use lamina_store::sqlx::PgPool;
 use lamina_store::{annotations, measures, media, tags};
 use lamina_types::{DatasetId, EntityType, MediaId};
 
-use super::{issues, ordinals, shown_tags};
+use super::{issues, ordinals, shown_tags, suggestion};
 use crate::members::Member;
 use crate::view::MediaView;
 use crate::{DatasetSnapshot, ExploreError};
@@ -48,6 +48,7 @@ pub(super) async fn views(
             relevance_score: distances.get(&row.ordinal).copied().flatten(),
             uniqueness: uniqueness(snapshot, row.ordinal),
             issues: issues(snapshot, row.ordinal, measures.get(&row.content_id)),
+            suggested_label: suggestion(snapshot, row.ordinal),
             size_bytes: row.byte_size.unsigned_abs(),
             file_name: row.file_name,
             original_uri: row.original_uri,

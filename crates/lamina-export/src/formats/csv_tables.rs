@@ -57,6 +57,9 @@ impl<'a, W: Write + Seek> CsvWriter<'a, W> {
     }
 }
 
+/// Confidence from which on an issue is listed.
+const LEAST_CONFIDENCE: f32 = 0.5;
+
 impl<W: Write + Seek> FormatWriter for CsvWriter<'_, W> {
     fn item(&mut self, item: &Item) -> Result<(), ExportError> {
         let number = |value: Option<f32>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -64,6 +67,8 @@ impl<W: Write + Seek> FormatWriter for CsvWriter<'_, W> {
         let issues: Vec<&str> = item
             .issues
             .iter()
+            // A name without its confidence is a claim.
+            .filter(|(_, confidence)| *confidence >= LEAST_CONFIDENCE)
             .map(|(issue, _)| issue.as_str())
             .collect();
         self.media.write_record([

@@ -70,10 +70,12 @@ impl<W: Write> JsonWriter<W> {
         let entry = |kind: &str, properties: Value| json!({"type": kind, "properties": properties});
         let mut entries = Vec::new();
         for (issue, confidence) in &item.issues {
-            entries.push(entry(
-                "issue",
-                json!({"issue_type": issue.as_str(), "confidence": decimal(*confidence)}),
-            ));
+            let mut properties =
+                json!({"issue_type": issue.as_str(), "confidence": decimal(*confidence)});
+            if let (IssueType::Mislabels, Some(label)) = (issue, &item.suggested_label) {
+                properties["issues_description"] = json!(label);
+            }
+            entries.push(entry("issue", properties));
         }
         for group in &item.duplicates {
             entries.push(entry(
@@ -226,7 +228,9 @@ mod tests {
                 .collect()
         };
         assert_eq!(of("issue")[0]["issue_type"], "blur");
-        assert_eq!(of("issue")[1]["duplicate_threshold"].to_string(), "0.96");
+        assert_eq!(of("issue")[0]["issues_description"], Value::Null);
+        assert_eq!(of("issue")[1]["issues_description"], "truck");
+        assert_eq!(of("issue")[2]["duplicate_threshold"].to_string(), "0.96");
         assert_eq!(of("image_label")[0]["original_id"], -1);
         assert_eq!(of("object_label")[0]["bbox"], json!([20, 10, 40, 50]));
         assert_eq!(

@@ -59,6 +59,7 @@ pub fn media_view(id: Uuid, score: Option<f32>) -> MediaView {
         relevance_score: score,
         uniqueness: Some(0.25),
         issues: vec![(IssueType::Blur, 0.75)],
+        suggested_label: None,
         size_bytes: 1_536,
     }
 }

@@ -7,10 +7,12 @@ use lamina_types::{EntityType, LEVELS, Space};
 use super::column::Origin;
 use super::reader::Reader;
 use super::{ALIGNMENT, FORMAT_VERSION, MAGIC, SECTIONS, TRAILER, checksum, graph};
+use crate::column::Column;
 use crate::duplicates::Duplicates;
 use crate::graph::Edge;
+use crate::neighbours::hit;
 use crate::{
-    DamagedGeneration, ExpectedGeneration, FileBytes, Generation, Hit, IndexSettings, Neighbours,
+    DamagedGeneration, ExpectedGeneration, FileBytes, Generation, IndexSettings, Neighbours,
     VectorBlock,
 };
 
@@ -23,7 +25,7 @@ impl Generation {
         Self::load(&Arc::new(FileBytes::from(bytes.to_vec())), expected)
     }
 
-    /// Verifies and reads a file. Vectors and graph stay in a file that is mapped; everything else is copied. Never panics,
+    /// Verifies and reads a file. Vectors, graph and neighbours stay in a file that is mapped; everything else is copied. Never panics,
     /// and never takes more memory than the file's own size implies. Runs on the current rayon pool.
     ///
     /// # Errors
@@ -116,7 +118,10 @@ fn decode_body(
         settings,
         vectors: Arc::new(block),
         graph: graph::decode(graph, count, origin)?,
-        neighbours: Neighbours::new(per_item, decode_neighbours(neighbours, count, per_item)?),
+        neighbours: Neighbours::of_column(
+            per_item,
+            decode_neighbours(&neighbours, count, per_item, origin)?,
+        ),
         levels: decode_levels(levels, count)?,
         duplicates: Duplicates::new(count, floor, decode_edges(duplicates, count)?),
         uniqueness: uniqueness.fractions(count)?,
@@ -210,19 +215,24 @@ fn read_sections<'a>(
 }
 
 fn decode_neighbours(
-    mut section: Reader<'_>,
+    section: &Reader<'_>,
     count: usize,
     per_item: usize,
-) -> Result<Vec<Hit>, DamagedGeneration> {
+    origin: &Origin<'_>,
+) -> Result<Column<[u32; 2]>, DamagedGeneration> {
     section.expect_length(count, per_item.saturating_mul(8))?;
-    let mut hits = Vec::with_capacity(count * per_item);
-    for item in 0..count {
+    let pairs: Column<[u32; 2]> = origin
+        .column(section.rest)
+        .ok_or_else(|| section.problem("wrong length"))?;
+    for (item, list) in pairs.chunks_exact(per_item.max(1)).enumerate() {
         let mut last = None;
-        for _ in 0..per_item {
-            let hit = Hit {
-                ordinal: section.ordinal(count)?,
-                distance: section.distance()?,
-            };
+        for hit in list.iter().map(hit) {
+            if hit.ordinal as usize >= count {
+                return Err(section.problem("an ordinal beyond the last"));
+            }
+            if !(0.0..=2.0).contains(&hit.distance) {
+                return Err(section.problem("a distance outside 0 to 2"));
+            }
             if hit.ordinal as usize == item {
                 return Err(section.problem("an item is its own neighbour"));
             }
@@ -230,10 +240,9 @@ fn decode_neighbours(
                 return Err(section.problem("not ascending"));
             }
             last = Some(hit);
-            hits.push(hit);
         }
     }
-    Ok(hits)
+    Ok(pairs)
 }
 
 fn decode_levels(

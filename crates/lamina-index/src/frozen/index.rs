@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use super::ball::Ball;
 use super::walk::{Reach, ScratchPool};
 use super::{FrozenGraph, Walk, Walker};
 use crate::exact::scan;
@@ -102,21 +103,39 @@ impl FrozenIndex {
         Ok(hits)
     }
 
-    /// About the `breadth` nearest points, ascending, stragglers included.
-    pub(crate) fn nearest_points(
+    /// All points within a distance, ascending, stragglers included; `None` where a scan of so many rows is cheaper.
+    fn ball(
         &self,
         query: &[f32],
-        breadth: usize,
+        within: f32,
+        rows: usize,
         stop: &StopFlag,
-    ) -> Result<Vec<Hit>, IndexError> {
+    ) -> Result<Option<Vec<Hit>>, IndexError> {
         let walker = Walker::new(&self.graph, &self.vectors);
         let Some(start) = walker.descend(query) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        self.nearest_from(query, start, breadth, stop)
+        let ball = Ball {
+            within,
+            margin: FIND_BREADTH,
+            most: (rows as f32 * LOOKED_AT_PER_ROW) as usize,
+        };
+        let Walk::Found(mut hits) = walker.walk_ball(query, start, ball, &self.pool, stop)? else {
+            return Ok(None);
+        };
+        if !self.graph.stragglers.is_empty() {
+            let stragglers = self.graph.stragglers.iter().map(|point| Hit {
+                ordinal: *point,
+                distance: walker.distance(query, *point),
+            });
+            hits.extend(stragglers.filter(|hit| hit.distance <= within));
+            hits.sort_unstable();
+            hits.dedup_by_key(|hit| hit.ordinal);
+        }
+        Ok(Some(hits))
     }
 
-    /// As [`Self::nearest_points`], from a point that is known to be near.
+    /// About the `breadth` nearest points, ascending, stragglers included, from a point that is known to be near.
     pub(crate) fn nearest_from(
         &self,
         query: &[f32],
@@ -285,17 +304,11 @@ impl VectorIndex for FrozenIndex {
         }
         let query = unit_query(query, self.vectors.dimension())?;
         let eligible = self.eligible(allowed);
-        let mut count = 64;
-        while !self.scan_is_cheaper(eligible, count) {
-            stop.check()?;
-            let mut points = self.nearest_points(&query, count, stop)?;
-            let inside = points.partition_point(|point| point.distance <= max_distance);
-            // The bound must lie well inside what was walked: the last hits of a walk are its least sure ones.
-            if inside <= count * 3 / 4 && points.len() == count {
-                points.truncate(inside);
-                return Ok(self.rows(&points, allowed));
-            }
-            count *= 4;
+        stop.check()?;
+        if !self.scan_is_cheaper(eligible, SEARCH_BREADTH)
+            && let Some(points) = self.ball(&query, max_distance, eligible, stop)?
+        {
+            return Ok(self.rows(&points, allowed));
         }
         let wanted = Wanted {
             count: usize::MAX,

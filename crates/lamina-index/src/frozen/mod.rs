@@ -2,8 +2,9 @@
 //!
 //! [`FrozenGraph::build`] lets `hnsw_rs` grow a graph, exports its links ([`export`]), chooses each row anew with the
 //! diversity rule ([`rows`]), makes every point reachable ([`repair`]) and searches every point for itself. [`walk`] is the
-//! search, [`index`] the plan around it.
+//! search, [`ball`] that of all points within a distance, [`index`] the plan around them.
 
+mod ball;
 mod export;
 mod index;
 mod repair;

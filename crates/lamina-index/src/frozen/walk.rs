@@ -14,14 +14,14 @@ use crate::{Hit, IndexError, StopFlag, VectorBlock};
 /// Bytes of a row that are asked for as soon as its link is seen; the rest follows when its turn is next.
 const FIRST_BYTES: usize = 512;
 /// Points expanded between two looks at the stop flag.
-const EXPANDED_AT_ONCE: usize = 256;
+pub(super) const EXPANDED_AT_ONCE: usize = 256;
 
 /// Distance and ordinal in one number that sorts as the hit does: distances are never negative.
-const fn key(hit: Hit) -> u64 {
+pub(super) const fn key(hit: Hit) -> u64 {
     ((hit.distance.to_bits() as u64) << 32) | hit.ordinal as u64
 }
 
-const fn hit(key: u64) -> Hit {
+pub(super) const fn hit(key: u64) -> Hit {
     Hit {
         ordinal: key as u32,
         distance: f32::from_bits((key >> 32) as u32),
@@ -36,7 +36,7 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
-    fn begin(&mut self, points: usize) {
+    pub(super) fn begin(&mut self, points: usize) {
         if self.stamps.len() != points || self.stamp == u8::MAX {
             self.stamps.clear();
             self.stamps.resize(points, 0);
@@ -47,7 +47,7 @@ impl Visited {
 
     /// Marks a point; whether it is new.
     #[inline]
-    fn mark(&mut self, point: u32) -> bool {
+    pub(super) fn mark(&mut self, point: u32) -> bool {
         let seen = &mut self.stamps[point as usize];
         let is_new = *seen != self.stamp;
         *seen = self.stamp;
@@ -58,9 +58,9 @@ impl Visited {
 /// What walks need and can use again.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    visited: Visited,
-    candidates: BinaryHeap<Reverse<u64>>,
-    results: BinaryHeap<u64>,
+    pub(super) visited: Visited,
+    pub(super) candidates: BinaryHeap<Reverse<u64>>,
+    pub(super) results: BinaryHeap<u64>,
 }
 
 /// Scratches that no walk uses; as many as ever walked at once.
@@ -68,12 +68,12 @@ pub(crate) struct Scratch {
 pub(crate) struct ScratchPool(Mutex<Vec<Scratch>>);
 
 impl ScratchPool {
-    fn take(&self) -> Scratch {
+    pub(super) fn take(&self) -> Scratch {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         free.pop().unwrap_or_default()
     }
 
-    fn give(&self, scratch: Scratch) {
+    pub(super) fn give(&self, scratch: Scratch) {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         free.push(scratch);
     }
@@ -106,9 +106,9 @@ pub(crate) struct Reach {
 #[derive(Clone, Copy)]
 pub(crate) struct Walker<'a> {
     graph: &'a FrozenGraph,
-    ground: &'a [u32],
+    pub(super) ground: &'a [u32],
     values: &'a [f16],
-    scales: &'a [f32],
+    pub(super) scales: &'a [f32],
     dimension: usize,
     kernels: &'static Kernels,
 }
@@ -127,7 +127,7 @@ impl<'a> Walker<'a> {
     }
 
     #[inline]
-    fn row(&self, point: u32) -> &'a [f16] {
+    pub(super) fn row(&self, point: u32) -> &'a [f16] {
         let start = point as usize * self.dimension;
         &self.values[start..start + self.dimension]
     }
@@ -225,18 +225,7 @@ impl<'a> Walker<'a> {
             if expanded % EXPANDED_AT_ONCE == 0 {
                 stop.check()?;
             }
-            let at = hit(nearest).ordinal as usize * STRIDE;
-            let mut count = 0;
-            for &link in &self.ground[at..at + STRIDE] {
-                if link == NONE {
-                    break;
-                }
-                if visited.mark(link) {
-                    prefetch(self.row(link), FIRST_BYTES);
-                    fresh[count] = link;
-                    count += 1;
-                }
-            }
+            let count = self.unseen(hit(nearest).ordinal, visited, &mut fresh);
             looked_at += count;
             if looked_at > reach.most {
                 return Ok(Walk::TooLong);
@@ -275,6 +264,26 @@ impl<'a> Walker<'a> {
         let mut found: Vec<Hit> = results.drain().map(hit).collect();
         found.sort_unstable();
         Ok(Walk::Found(found))
+    }
+}
+
+impl Walker<'_> {
+    /// Marks the points that a point links to, and lists those that are new.
+    #[inline]
+    pub(super) fn unseen(&self, point: u32, visited: &mut Visited, fresh: &mut [u32; STRIDE]) -> usize {
+        let at = point as usize * STRIDE;
+        let mut count = 0;
+        for &link in &self.ground[at..at + STRIDE] {
+            if link == NONE {
+                break;
+            }
+            if visited.mark(link) {
+                prefetch(self.row(link), FIRST_BYTES);
+                fresh[count] = link;
+                count += 1;
+            }
+        }
+        count
     }
 }
 

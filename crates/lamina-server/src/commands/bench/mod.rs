@@ -2,6 +2,7 @@
 
 mod database_cpu;
 pub mod enrich;
+pub mod explore;
 pub mod index;
 mod pictures;
 mod stages;
@@ -33,6 +34,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         }
         BenchSubject::Index(bench) => {
             index::run(bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        BenchSubject::Explore(bench) => {
+            explore::run(bench).await?;
             return Ok(ExitCode::SUCCESS);
         }
     };

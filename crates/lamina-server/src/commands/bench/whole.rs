@@ -116,13 +116,13 @@ async fn ingest(
 }
 
 /// Ticks of all cores since the machine started.
-struct MachineTimes {
+pub(super) struct MachineTimes {
     idle: f64,
     all: f64,
 }
 
 impl MachineTimes {
-    fn now() -> anyhow::Result<Self> {
+    pub(super) fn now() -> anyhow::Result<Self> {
         let stat = fs_err::read_to_string("/proc/stat")?;
         let line = stat.lines().next().context("/proc/stat is empty")?;
         let ticks: Vec<f64> = line
@@ -139,7 +139,7 @@ impl MachineTimes {
     }
 
     /// Share of time that was not idle.
-    fn since(&self, before: &Self) -> f64 {
+    pub(super) fn since(&self, before: &Self) -> f64 {
         1.0 - (self.idle - before.idle) / (self.all - before.all).max(1.0)
     }
 }

@@ -3,7 +3,7 @@
 mod curve;
 mod filters;
 mod peers;
-mod vectors;
+pub(super) mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,7 +213,7 @@ fn neighbour_recall(generation: &Generation, stop: &StopFlag) -> anyhow::Result<
         wanted.truncate(K);
         let bound = wanted.last().map_or(0.0, |hit| hit.distance) + ROUNDING;
         let near = generation.neighbours.of(item as u32);
-        found += near.iter().filter(|hit| hit.distance <= bound).count();
+        found += near.filter(|hit| hit.distance <= bound).count();
         of += wanted.len();
     }
     Ok(found as f64 / of.max(1) as f64)

@@ -44,7 +44,10 @@ impl Random {
     }
 
     /// A unit vector at an offset of length `noise`, in a random direction, from `from`.
-    fn beside(&mut self, from: &[f32], noise: f32) -> anyhow::Result<Embedding> {
+    ///
+    /// # Errors
+    /// Values that make no vector.
+    pub fn beside(&mut self, from: &[f32], noise: f32) -> anyhow::Result<Embedding> {
         let each = noise / (from.len() as f32).sqrt();
         let raw = from.iter().map(|value| value + each * self.normal());
         Ok(Embedding::new(raw.collect())?)
