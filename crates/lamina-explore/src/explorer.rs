@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lamina_index::StopFlag;
 use lamina_store::datasets::DatasetAccess;
+use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, annotations, boxes, captions, media, spaces};
 use lamina_types::{
@@ -299,11 +300,17 @@ impl Explorer {
     pub async fn abilities(&self, access: &DatasetAccess) -> Result<Abilities, ExploreError> {
         let library = &self.0.library;
         let (pool, id, entities) = (&library.pool, access.id(), EntityType::Images);
-        let space = spaces::find(pool, id, entities, Space::Index).await?;
+        let spaces = spaces::list(pool, id).await?;
+        // Captions have an ability of their own.
+        let is_seen = |space: &DatasetSpace| {
+            space.entity_type == entities
+                && matches!(space.space, Space::Index | Space::MultimodelImage)
+        };
+        let mut seen = spaces.iter().filter(|space| is_seen(space));
         Ok(Abilities {
             labels: annotations::labels_exist(pool, id).await?,
             captions: captions::exist(pool, id, entities).await?,
-            meaning: space.is_some_and(|space| library.encoders.reads_text(&space.key)),
+            meaning: seen.any(|space| library.encoders.reads_text(&space.key)),
         })
     }
 

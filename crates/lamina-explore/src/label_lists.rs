@@ -60,7 +60,9 @@ impl LabelLists {
             }
             *count += 1;
         }
-        let named = met.into_iter().map(|label| (self.names[label].clone(), counts[label]));
+        let named = met
+            .into_iter()
+            .map(|label| (self.names[label].clone(), counts[label]));
         named.collect()
     }
 
@@ -91,8 +93,14 @@ mod tests {
             counts.into_iter().collect::<Vec<_>>()
         };
         let named = |name: &str, count| (name.to_owned(), count);
-        assert_eq!(count(&[2, 5]), [named("cat", 2), named("dog", 1), named("late", 1)]);
+        assert_eq!(
+            count(&[2, 5]),
+            [named("cat", 2), named("dog", 1), named("late", 1)]
+        );
         assert_eq!(count(&[1, 3, 9]), []);
-        assert_eq!(LabelLists::new(0, &owners).count([0].into_iter()), BTreeMap::new());
+        assert_eq!(
+            LabelLists::new(0, &owners).count([0].into_iter()),
+            BTreeMap::new()
+        );
     }
 }

@@ -50,8 +50,7 @@ impl Issues {
             }
             None => {
                 let all = IssueType::ALL.iter();
-                let columns: Vec<&[f32]> =
-                    all.map(|issue| snapshot.issue_column(*issue)).collect();
+                let columns: Vec<&[f32]> = all.map(|issue| snapshot.issue_column(*issue)).collect();
                 let is_shown = |column: &&[f32], ordinal: u32| {
                     let confidence = column.get(ordinal as usize);
                     confidence.is_some_and(|confidence| *confidence >= SHOWN_CONFIDENCE)

@@ -166,6 +166,7 @@ impl Asked {
             "duplicates",
             "normal",
             "mislabels",
+            "label_outlier",
         ];
         let mut body = json!({"op": "issue", "value": random.pick(&names)});
         if random.one_in(2) {

@@ -16,6 +16,8 @@ mod random;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
+mod spaces;
+#[cfg(test)]
 mod words;
 #[cfg(test)]
 mod world;

@@ -320,13 +320,23 @@ impl<'a> Naive<'a> {
             "outliers" => generation.outlier_confidence[ordinal],
             "duplicates" => generation.duplicate_confidence[ordinal],
             "normal" => {
-                let all = ["blur", "dark", "bright", "outliers", "duplicates"];
+                let all = [
+                    "blur",
+                    "dark",
+                    "bright",
+                    "outliers",
+                    "duplicates",
+                    "mislabels",
+                    "label_outlier",
+                ];
                 let has_none = all
                     .iter()
                     .all(|issue| self.confidence(issue, ordinal) < 0.5);
                 f32::from(u8::from(has_none))
             }
-            _ => 0.0,
+            "mislabels" => self.side.doubts.mislabels[ordinal].map_or(0.0, |(sure, _)| sure),
+            "label_outlier" => self.side.doubts.label_outlier[ordinal],
+            other => panic!("{other}"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lamina_explore::{Encoders, Explorer, ExplorerOptions, ThresholdSense};
-use lamina_index::{Generation, encode_vector};
+use lamina_index::{Generation, LabelIssues, encode_vector};
 use lamina_inference::{
     DeviceChoice, DualEncoder, EncoderConfig, Lane, Models, ModelsOptions, Runtime, RuntimeSearch,
     find_runtime,
@@ -59,6 +59,19 @@ pub struct Side {
     pub generation: Generation,
     /// Of the captions, as stored.
     pub said: Vec<Option<Embedding>>,
+    /// How wrong the labels look, of items with exactly one.
+    pub doubts: LabelIssues,
+}
+
+/// What the labels of items look like from their vectors.
+fn doubts(items: &[Item], generation: &Generation) -> LabelIssues {
+    let only = |item: &Item| {
+        let label = item.labels.first().filter(|_| item.labels.len() == 1)?;
+        let place = LABELS.iter().position(|known| known == label)?;
+        Some(place as u32)
+    };
+    let labels: Vec<Option<u32>> = items.iter().map(only).collect();
+    lamina_index::label_issues(generation, &labels).unwrap()
 }
 
 pub struct World {
@@ -277,12 +290,14 @@ impl World {
         let encoders = Encoders::new(models, Bindings::default());
         let pictures = Side {
             ids: making.ids(EntityType::Images).await,
+            doubts: doubts(&pictures, &generation_of_pictures),
             items: pictures,
             generation: generation_of_pictures,
             said: said_of_pictures,
         };
         let objects = Side {
             ids: making.ids(EntityType::Objects).await,
+            doubts: doubts(&objects, &generation_of_objects),
             items: objects,
             generation: generation_of_objects,
             said: said_of_objects,

@@ -270,7 +270,12 @@ impl<'a> Walker<'a> {
 impl Walker<'_> {
     /// Marks the points that a point links to, and lists those that are new.
     #[inline]
-    pub(super) fn unseen(&self, point: u32, visited: &mut Visited, fresh: &mut [u32; STRIDE]) -> usize {
+    pub(super) fn unseen(
+        &self,
+        point: u32,
+        visited: &mut Visited,
+        fresh: &mut [u32; STRIDE],
+    ) -> usize {
         let at = point as usize * STRIDE;
         let mut count = 0;
         for &link in &self.ground[at..at + STRIDE] {

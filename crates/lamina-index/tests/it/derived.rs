@@ -178,18 +178,9 @@ fn neighbours_are_the_nearest() {
             .map(|other| exact.vectors.distance(item as usize, other))
             .collect();
         all.sort_by(f32::total_cmp);
-        let found: Vec<f32> = exact
-            .neighbours
-            .of(item)
-            .map(|hit| hit.distance)
-            .collect();
+        let found: Vec<f32> = exact.neighbours.of(item).map(|hit| hit.distance).collect();
         assert_eq!(found, all[..20], "{item}");
-        assert!(
-            exact
-                .neighbours
-                .of(item)
-                .all(|hit| hit.ordinal != item)
-        );
+        assert!(exact.neighbours.of(item).all(|hit| hit.ordinal != item));
         agreeing += walked
             .neighbours
             .of(item)

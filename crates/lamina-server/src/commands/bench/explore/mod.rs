@@ -209,7 +209,11 @@ async fn measure(
     let bounds = bounds(explorer, &access, &ids).await?;
     let mut all = Vec::new();
     for kind in kinds(place, &ids, &bounds) {
-        if bench.only.as_ref().is_some_and(|only| !kind.name.starts_with(only.as_str())) {
+        if bench
+            .only
+            .as_ref()
+            .is_some_and(|only| !kind.name.starts_with(only.as_str()))
+        {
             continue;
         }
         let measured = pages.measure(&kind, explorer, &access, ids.len()).await?;
@@ -224,9 +228,7 @@ async fn measure(
         media: ids.len(),
         concurrency: pages.concurrency,
         load_wall_s,
-        snapshot_bytes_per_media: each(
-            explorer.bytes_in_memory().saturating_sub(captions_bytes),
-        ),
+        snapshot_bytes_per_media: each(explorer.bytes_in_memory().saturating_sub(captions_bytes)),
         captions_load_wall_s,
         captions_bytes_per_media: each(captions_bytes),
         resident_mb,

@@ -85,7 +85,9 @@ async fn make(
         dimension: u32::try_from(DIMENSION)?,
     };
     let bound = encoders.bound(&home.pool, INDEX_SLOT).await?;
-    let bands = encoders.bands(&bound.key()).context("the INDEX package has no distances")?;
+    let bands = encoders
+        .bands(&bound.key())
+        .context("the INDEX package has no distances")?;
     let header = GenerationHeader {
         origin_dataset_id: ORIGIN.parse()?,
         entity_type: space.entity_type,
@@ -145,12 +147,16 @@ async fn publish(
         created_at: chrono::DateTime::UNIX_EPOCH,
     };
     let generation_bytes = bytes.len();
-    home.blobs.put_generation(&row.blob_key, bytes.into()).await?;
+    home.blobs
+        .put_generation(&row.blob_key, bytes.into())
+        .await?;
     generations::publish(&home.pool, &row).await?;
     let mut tx = home.pool.begin().await?;
     datasets::set_status(&mut tx, dataset, DatasetStatus::Ready).await?;
     tx.commit().await?;
-    let file = Arc::new(FileBytes::open(&home.blobs.generation_path(&row.blob_key)?)?);
+    let file = Arc::new(FileBytes::open(
+        &home.blobs.generation_path(&row.blob_key)?,
+    )?);
     let spaces = lamina_store::spaces::list(&home.pool, dataset).await?;
     let space = spaces
         .iter()

@@ -39,7 +39,9 @@ impl Query {
 
     /// What looks like a picture.
     pub fn near(id: MediaId, distance: f32) -> Self {
-        Self::of(json!([{"similarity": {"op": "media", "value": id.to_string(), "threshold": distance}}]))
+        Self::of(
+            json!([{"similarity": {"op": "media", "value": id.to_string(), "threshold": distance}}]),
+        )
     }
 
     /// What a text means.
@@ -144,8 +146,12 @@ pub fn kinds(place: &Place, ids: &[MediaId], bounds: &Bounds) -> Vec<Kind> {
     vec![
         kind("browse, level 0", |n| Query::browse(0, n % 50)),
         kind("browse, level 2", |n| Query::browse(2, n % 50)),
-        kind("label, rare", |n| Query::label(&format!("rare {}", n % 1_024))),
-        kind("label, a family", |n| Query::label(&format!("family {}", n % 100))),
+        kind("label, rare", |n| {
+            Query::label(&format!("rare {}", n % 1_024))
+        }),
+        kind("label, a family", |n| {
+            Query::label(&format!("family {}", n % 100))
+        }),
         kind("label, a tenth", |_| Query::label("tenth")),
         kind("label, half", |_| Query::label("half")),
         kind("uniqueness, 1 %", move |_| Query::unique(unique_1)),
@@ -159,9 +165,15 @@ pub fn kinds(place: &Place, ids: &[MediaId], bounds: &Bounds) -> Vec<Kind> {
         kind("anchor, a group, of half", near_of_half),
         kind("anchor, a family", near(FAMILY_DISTANCE)),
         kind("anchor, half", near(half)),
-        kind("semantic, 1 %", move |n| Query::meaning(texts::question(n), text_1)),
-        kind("semantic, 10 %", move |n| Query::meaning(texts::question(n), text_10)),
-        kind("semantic, 50 %", move |n| Query::meaning(texts::question(n), text_50)),
+        kind("semantic, 1 %", move |n| {
+            Query::meaning(texts::question(n), text_1)
+        }),
+        kind("semantic, 10 %", move |n| {
+            Query::meaning(texts::question(n), text_10)
+        }),
+        kind("semantic, 50 %", move |n| {
+            Query::meaning(texts::question(n), text_50)
+        }),
         kind("words, narrow", |n| Query::words(&texts::narrow_words(n))),
         kind("words, a tenth", |n| Query::words(&texts::tenth_word(n))),
         kind("words, half", |_| Query::words("photograph")),

@@ -15,16 +15,42 @@ const COLOURS: [&str; 10] = [
     "red", "blue", "green", "yellow", "black", "white", "brown", "grey", "orange", "purple",
 ];
 const PLACES: [&str; 25] = [
-    "beach", "street", "kitchen", "garden", "forest", "station", "river", "field", "market", "museum",
-    "harbour", "office", "park", "desert", "stadium", "church", "castle", "farm", "airport", "library",
-    "playground", "valley", "bathroom", "bedroom", "garage",
+    "beach",
+    "street",
+    "kitchen",
+    "garden",
+    "forest",
+    "station",
+    "river",
+    "field",
+    "market",
+    "museum",
+    "harbour",
+    "office",
+    "park",
+    "desert",
+    "stadium",
+    "church",
+    "castle",
+    "farm",
+    "airport",
+    "library",
+    "playground",
+    "valley",
+    "bathroom",
+    "bedroom",
+    "garage",
 ];
 
 /// The caption with this number, of all that the groups have.
 pub fn caption(number: usize) -> String {
     let (group, variant) = (number / PER_GROUP, number % PER_GROUP);
     let family = group % FAMILIES;
-    let start = if variant % 2 == 0 { "a photograph of a" } else { "a" };
+    let start = if variant % 2 == 0 {
+        "a photograph of a"
+    } else {
+        "a"
+    };
     format!(
         "{start} {} {} {} near the {} and {} more at the {}",
         COLOURS[(group / 7 + variant) % COLOURS.len()],
@@ -72,12 +98,18 @@ mod tests {
     fn captions_have_their_words_as_often_as_queries_count_on() {
         let all: Vec<String> = (0..1_000 * PER_GROUP).map(caption).collect();
         let share = |words: &str| {
-            let has = |text: &&String| words.split(' ').all(|word| text.split(' ').any(|w| w == word));
+            let has = |text: &&String| {
+                words
+                    .split(' ')
+                    .all(|word| text.split(' ').any(|w| w == word))
+            };
             all.iter().filter(has).count() as f64 / all.len() as f64
         };
         assert!((0.4..=0.6).contains(&share("photograph")));
         assert!((0.05..=0.15).contains(&share(&tenth_word(3))));
-        let narrow: Vec<f64> = (0..100).map(|number| share(&narrow_words(number))).collect();
+        let narrow: Vec<f64> = (0..100)
+            .map(|number| share(&narrow_words(number)))
+            .collect();
         assert!(narrow.iter().all(|share| *share <= 0.01));
         assert!(narrow.iter().any(|share| *share > 0.0));
     }
