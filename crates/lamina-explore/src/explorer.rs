@@ -9,7 +9,8 @@ use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, annotations, boxes, captions, media, spaces};
 use lamina_types::{
-    AnchorId, ClusterId, DatasetId, EntityType, INDEX_SLOT, MediaId, ObjectId, SimilarityThreshold, Space,
+    AnchorId, ClusterId, DatasetId, EntityType, INDEX_SLOT, MediaId, ObjectId, SimilarityThreshold,
+    Space,
 };
 use roaring::RoaringBitmap;
 use uuid::Uuid;

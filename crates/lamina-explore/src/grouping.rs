@@ -133,7 +133,9 @@ impl Grouping {
                 }
             }
             members.retain(|member| {
-                let size = groups.of(member.ordinal).and_then(|group| sizes.get(&group));
+                let size = groups
+                    .of(member.ordinal)
+                    .and_then(|group| sizes.get(&group));
                 size.is_some_and(|size| *size >= self.least())
             });
         }
