@@ -85,6 +85,19 @@ impl Explorer {
         self.0.library.snapshots.bytes_in_memory()
     }
 
+    /// The dataset as it is held in memory, loaded if it is not; `None` while it has nothing to show.
+    ///
+    /// # Errors
+    /// The database, the index.
+    pub async fn snapshot(
+        &self,
+        access: &DatasetAccess,
+        entity_type: EntityType,
+    ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
+        let opened = self.open(access, entity_type).await?;
+        Ok(opened.map(|opened| opened.snapshot))
+    }
+
     /// The database it reads from.
     pub fn pool(&self) -> &PgPool {
         &self.0.library.pool

@@ -6,7 +6,8 @@ use lamina_index::{IndexSettings, StopFlag, VectorBlock};
 use lamina_inference::DistanceBands;
 use lamina_store::datasets::Dataset;
 use lamina_store::spaces::{self, DatasetSpace};
-use lamina_store::vectors::{self, StoredVectors};
+use lamina_store::text_vectors::{self, CaptionTexts};
+use lamina_store::vectors;
 use lamina_store::{BlobStore, sqlx::PgPool};
 use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space, SpaceKey};
 
@@ -123,11 +124,18 @@ impl Library {
         space: &DatasetSpace,
         settings: IndexSettings,
     ) -> Result<Arc<Searchable>, ExploreError> {
-        let StoredVectors { ordinals, bytes } = vectors::load(&self.pool, dataset, space).await?;
         let dimension = space.dimension as usize;
-        let block =
-            tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes));
-        let side = Searchable::of_some(Arc::new(block.await??), ordinals);
+        let block = |bytes: Vec<u8>| {
+            tokio::task::spawn_blocking(move || VectorBlock::from_le_bytes(dimension, &bytes))
+        };
+        let side = if space.space == Space::CaptionText {
+            let CaptionTexts { bytes, said } =
+                text_vectors::of_captions(&self.pool, dataset, space).await?;
+            Searchable::shared(Arc::new(block(bytes).await??), said)
+        } else {
+            let found = vectors::load(&self.pool, dataset, space).await?;
+            Searchable::of_some(Arc::new(block(found.bytes).await??), found.ordinals)
+        };
         if let Some(job) = side.graph_job(settings, self.stop.clone()) {
             tokio::task::spawn_blocking(job);
         }

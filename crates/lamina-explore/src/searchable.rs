@@ -17,8 +17,77 @@ pub(crate) struct Searchable {
     vectors: Arc<VectorBlock>,
     index: Box<dyn VectorIndex>,
     graph: Arc<OnceLock<FrozenIndex>>,
-    /// Whose each row is, ascending, where that is not simply the row's number: items may have none or several.
-    owners: Option<Vec<u32>>,
+    owners: Owners,
+}
+
+/// Whose each row is.
+#[derive(Debug)]
+enum Owners {
+    /// Row `i` is that of item `i`.
+    Plain,
+    /// Row `i` is that of item `owners[i]`, ascending: items may have none or several.
+    One(Vec<u32>),
+    /// Rows are shared.
+    Shared(SharedRows),
+}
+
+/// Rows that items share, as captions that read alike do.
+#[derive(Debug)]
+struct SharedRows {
+    /// Item and row, ascending.
+    pairs: Vec<(u32, u32)>,
+    /// `owners[starts[i]..starts[i + 1]]` have row `i`, ascending.
+    starts: Vec<u32>,
+    owners: Vec<u32>,
+}
+
+/// Items that are allowed are looked up one by one if there are so many times as many pairs.
+const PAIRS_PER_LOOK_UP: u64 = 16;
+
+impl SharedRows {
+    fn new(rows: usize, pairs: Vec<(u32, u32)>) -> Self {
+        let mut starts = vec![0_u32; rows + 1];
+        for (_, row) in &pairs {
+            starts[*row as usize + 1] += 1;
+        }
+        for row in 0..rows {
+            starts[row + 1] += starts[row];
+        }
+        let mut next = starts.clone();
+        let mut owners = vec![0; pairs.len()];
+        for (item, row) in &pairs {
+            let place = &mut next[*row as usize];
+            owners[*place as usize] = *item;
+            *place += 1;
+        }
+        Self {
+            pairs,
+            starts,
+            owners,
+        }
+    }
+
+    fn of(&self, row: u32) -> &[u32] {
+        let place = row as usize;
+        let ends = self.starts.get(place).zip(self.starts.get(place + 1));
+        let list = ends.and_then(|(start, end)| self.owners.get(*start as usize..*end as usize));
+        list.unwrap_or_default()
+    }
+
+    /// The rows of a few items; `None` where looking through all rows takes no longer.
+    fn rows_of(&self, allowed: &RoaringBitmap) -> Option<RoaringBitmap> {
+        if allowed.len().saturating_mul(PAIRS_PER_LOOK_UP) > self.pairs.len() as u64 {
+            return None;
+        }
+        let rows = allowed.iter().flat_map(|item| {
+            let start = self.pairs.partition_point(|(one, _)| *one < item);
+            let of_item = self.pairs[start..].iter();
+            of_item
+                .take_while(move |(one, _)| *one == item)
+                .map(|(_, row)| *row)
+        });
+        Some(rows.collect())
+    }
 }
 
 impl Searchable {
@@ -28,7 +97,7 @@ impl Searchable {
             vectors: Arc::clone(&generation.vectors),
             index: generation.index(),
             graph: Arc::default(),
-            owners: None,
+            owners: Owners::Plain,
         }
     }
 
@@ -39,7 +108,21 @@ impl Searchable {
             index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
             vectors,
             graph: Arc::default(),
-            owners: (!is_plain).then_some(owners),
+            owners: if is_plain {
+                Owners::Plain
+            } else {
+                Owners::One(owners)
+            },
+        }
+    }
+
+    /// Vectors that items share: `pairs` of an item and its row, ascending.
+    pub(crate) fn shared(vectors: Arc<VectorBlock>, pairs: Vec<(u32, u32)>) -> Self {
+        Self {
+            index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
+            graph: Arc::default(),
+            owners: Owners::Shared(SharedRows::new(vectors.len(), pairs)),
+            vectors,
         }
     }
 
@@ -79,17 +162,29 @@ impl Searchable {
             Some(graph) => graph,
             None => &*self.index,
         };
-        let Some(owners) = &self.owners else {
-            return Ok(index.range_search(query, max_distance, allowed, &stop)?);
+        let mut hits = match &self.owners {
+            Owners::Plain => return Ok(index.range_search(query, max_distance, allowed, &stop)?),
+            Owners::One(owners) => {
+                let rows = allowed.map(|allowed| rows_of(owners, allowed));
+                let mut hits = index.range_search(query, max_distance, rows.as_ref(), &stop)?;
+                for hit in &mut hits {
+                    let owner = owners.get(hit.ordinal as usize).copied();
+                    hit.ordinal = owner.unwrap_or(u32::MAX);
+                }
+                hits
+            }
+            Owners::Shared(shared) => {
+                let rows = allowed.and_then(|allowed| shared.rows_of(allowed));
+                let found = index.range_search(query, max_distance, rows.as_ref(), &stop)?;
+                let is_allowed = |item: &u32| allowed.is_none_or(|allowed| allowed.contains(*item));
+                let of_row = |hit: &Hit| {
+                    let distance = hit.distance;
+                    let owners = shared.of(hit.ordinal).iter().copied().filter(is_allowed);
+                    owners.map(move |ordinal| Hit { ordinal, distance })
+                };
+                found.iter().flat_map(of_row).collect()
+            }
         };
-        let rows = allowed.map(|allowed| rows_of(owners, allowed));
-        let mut hits = index.range_search(query, max_distance, rows.as_ref(), &stop)?;
-        for hit in &mut hits {
-            hit.ordinal = owners
-                .get(hit.ordinal as usize)
-                .copied()
-                .unwrap_or(u32::MAX);
-        }
         hits.sort_unstable();
         let mut seen = RoaringBitmap::new();
         hits.retain(|hit| seen.insert(hit.ordinal));
@@ -108,8 +203,14 @@ impl Searchable {
                 .bytes_in_memory()
                 .saturating_sub(self.vectors.bytes_in_memory())
         });
-        let owners = self.owners.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
-        vectors + graph + owners
+        let owners = match &self.owners {
+            Owners::Plain => 0,
+            Owners::One(owners) => owners.capacity(),
+            Owners::Shared(shared) => {
+                2 * shared.pairs.capacity() + shared.starts.capacity() + shared.owners.capacity()
+            }
+        };
+        vectors + graph + owners * size_of::<u32>()
     }
 }
 
@@ -158,5 +259,26 @@ mod tests {
         assert_eq!(ordinals(Some(&RoaringBitmap::new())), [0_u32; 0]);
         let nearest = some.within(&[1.0, 0.0], 0.01, None).unwrap();
         assert_eq!(nearest.len(), 1);
+    }
+
+    #[test]
+    fn a_shared_vector_is_found_for_all_who_have_it() {
+        // Items 2 and 40 share row 1, item 2 has row 0 as well, item 7 row 2.
+        let pairs = vec![(2, 0), (2, 1), (7, 2), (40, 1)];
+        let shared = Searchable::shared(block(&[0.5, 0.1, 0.3]), pairs);
+        let found = |bound: f32, allowed: Option<&RoaringBitmap>| -> Vec<u32> {
+            let hits = shared.within(&[1.0, 0.0], bound, allowed).unwrap();
+            hits.iter().map(|hit| hit.ordinal).collect()
+        };
+        assert_eq!(found(2.0, None), [2, 40, 7]);
+        assert_eq!(found(0.01, None), [2, 40]);
+        assert_eq!(found(2.0, Some(&[7, 40].into())), [40, 7]);
+        assert_eq!(found(2.0, Some(&[3].into())), [0_u32; 0]);
+        // Few of many are looked up by item, which must find the same.
+        let many: Vec<(u32, u32)> = (0..400).map(|item| (item, item % 3)).collect();
+        let shared = Searchable::shared(block(&[0.5, 0.1, 0.3]), many);
+        let hits = shared.within(&[1.0, 0.0], 2.0, Some(&[9, 10, 11].into()));
+        let ordinals: Vec<u32> = hits.unwrap().iter().map(|hit| hit.ordinal).collect();
+        assert_eq!(ordinals, [10, 11, 9]);
     }
 }

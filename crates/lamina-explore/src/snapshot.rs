@@ -235,6 +235,17 @@ impl DatasetSnapshot {
     }
 }
 
+impl DatasetSnapshot {
+    /// Bytes of the vectors of other spaces, with what searching them takes.
+    pub fn bytes_of_other_spaces(&self) -> usize {
+        [&self.captions, &self.encoding]
+            .iter()
+            .filter_map(|side| side.get())
+            .map(|side| side.bytes_in_memory(true))
+            .sum()
+    }
+}
+
 impl Weighed for DatasetSnapshot {
     fn bytes_in_memory(&self) -> usize {
         let derived = &self.derived;
@@ -243,11 +254,6 @@ impl Weighed for DatasetSnapshot {
             .iter()
             .filter_map(OnceLock::get)
             .map(LevelClusters::bytes_in_memory)
-            .sum();
-        let sides: usize = [&self.captions, &self.encoding]
-            .iter()
-            .filter_map(|side| side.get())
-            .map(|side| side.bytes_in_memory(true))
             .sum();
         let facts = self.facts.get().map_or(0, |facts| facts.bytes_in_memory());
         let issues = self
@@ -261,7 +267,7 @@ impl Weighed for DatasetSnapshot {
         derived.generation.bytes_in_memory()
             + derived.search.bytes_in_memory(false)
             + levels
-            + sides
+            + self.bytes_of_other_spaces()
             + facts
             + lists
             + issues

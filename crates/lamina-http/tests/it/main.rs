@@ -14,6 +14,8 @@ mod datasets;
 mod enrichment;
 mod envelope;
 mod explore;
+#[cfg(test)]
+mod explore_fuzz;
 mod export;
 mod fake;
 mod fake_models;

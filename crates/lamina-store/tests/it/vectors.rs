@@ -4,7 +4,7 @@ use lamina_store::captions::{self, NewCaption};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::users::User;
 use lamina_store::vectors::{self, StoredVectors};
-use lamina_store::{StoreError, annotations::AnnotationSource, media};
+use lamina_store::{StoreError, annotations::AnnotationSource, media, text_vectors};
 use lamina_types::{DatasetId, EntityType, ObjectId, Space};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -132,6 +132,16 @@ async fn vectors_of_captions_are_as_many_as_there_are_captions(pool: PgPool) {
     embed_text(&pool, &other, "nobody embedded this", 9).await;
 
     let space = space_of(EntityType::Images, Space::CaptionText);
+    let texts = text_vectors::of_captions(&pool, id, &space).await.unwrap();
+    let mut said: Vec<(u32, Vec<u8>)> = Vec::new();
+    for (ordinal, place) in &texts.said {
+        let length = vector(7).len();
+        let start = *place as usize * length;
+        said.push((*ordinal, texts.bytes[start..start + length].to_vec()));
+    }
+    said.sort();
+    assert_eq!(said, [(0, vector(7)), (2, vector(7)), (2, vector(8))]);
+    assert_eq!(texts.bytes.len(), 2 * vector(7).len(), "each text once");
     let found = vectors::load(&pool, id, &space).await.unwrap();
     let expected = StoredVectors {
         ordinals: vec![0, 2, 2],

@@ -19,6 +19,7 @@ use lamina_http::{
     AppParts, AppState, AuthMode, HostList, HttpConfig, LinkKeys, Readiness, ServeLimits,
 };
 use lamina_store::datasets::{self, DatasetAccess};
+use lamina_types::EntityType;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -200,12 +201,10 @@ async fn measure(
     let begun = Instant::now();
     client.get(&pages.target(&Query::default())).await?;
     let load_wall_s = begun.elapsed().as_secs_f64();
-    let before = explorer.bytes_in_memory();
     let begun = Instant::now();
     let first = Query::meaning("a dog on the beach".to_owned(), 0.01);
     client.get(&pages.target(&first)).await?;
     let captions_load_wall_s = begun.elapsed().as_secs_f64();
-    let captions_bytes = explorer.bytes_in_memory().saturating_sub(before);
     let bounds = bounds(explorer, &access, &ids).await?;
     let mut all = Vec::new();
     for kind in kinds(place, &ids, &bounds) {
@@ -222,6 +221,8 @@ async fn measure(
         }
         all.push(measured);
     }
+    let snapshot = explorer.snapshot(&access, EntityType::Images).await?;
+    let captions_bytes = snapshot.map_or(0, |snapshot| snapshot.bytes_of_other_spaces());
     let each = |bytes: usize| bytes as f64 / ids.len().max(1) as f64;
     let [resident_mb, resident_file_mb] = measure::resident_mb()?;
     Ok(Report {
