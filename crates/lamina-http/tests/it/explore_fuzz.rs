@@ -125,7 +125,10 @@ fn huge() -> Vec<String> {
         format!("[{}]", many(30_000, "1")),
         format!("[{}]", many(999, "%22a%22")),
         many(30_000, "a"),
-        format!("[{{%22labels%22:{{%22op%22:%22is%22,%22value%22:[{}]}}}}]", many(8_000, "1")),
+        format!(
+            "[{{%22labels%22:{{%22op%22:%22is%22,%22value%22:[{}]}}}}]",
+            many(8_000, "1")
+        ),
         "%F0%9F%98%80".repeat(5_000),
         "a+OR+".repeat(10_000),
         "%00".repeat(10_000),
@@ -137,10 +140,9 @@ async fn tried(app: &TestApp, path: &str, bearer: &str) -> (u16, Duration) {
     let (mut best, mut status) = (Duration::MAX, 0);
     for _ in 0..TRIES {
         let mut asked = request("GET", path, None, Body::empty());
-        asked.headers_mut().insert(
-            http::header::AUTHORIZATION,
-            bearer.parse().unwrap(),
-        );
+        asked
+            .headers_mut()
+            .insert(http::header::AUTHORIZATION, bearer.parse().unwrap());
         let started = Instant::now();
         let answer = app.send(asked).await;
         best = best.min(started.elapsed());

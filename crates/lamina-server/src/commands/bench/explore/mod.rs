@@ -127,7 +127,7 @@ async fn with_home(bench: &ExploreBench, dir: PathBuf, home: &Home) -> anyhow::R
         &encoders,
         &WorkerOptions::default(),
         &IndexOptions::default(),
-    );
+    )?;
     let models = ServerModels::new(workshop);
     let (served, stop) = serve(home, &place, explorer.clone(), models).await?;
     let measured = measure(bench, &place, &explorer, served).await;
