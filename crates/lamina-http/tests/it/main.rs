@@ -14,8 +14,6 @@ mod datasets;
 mod enrichment;
 mod envelope;
 mod explore;
-#[cfg(test)]
-mod explore_fuzz;
 mod export;
 mod fake;
 mod fake_models;
