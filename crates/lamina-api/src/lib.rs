@@ -10,6 +10,7 @@
 mod anchor;
 mod annotations;
 mod cluster;
+mod custom_metadata;
 mod dataset;
 mod enrichment;
 mod error;
@@ -19,8 +20,10 @@ mod features;
 mod health;
 mod image;
 mod ingestion;
+mod people;
 mod preview;
 mod process;
+mod saved_view;
 mod tags;
 mod task;
 mod time;
@@ -29,6 +32,7 @@ mod vector_search;
 pub use anchor::AnchorAnswer;
 pub use annotations::{AnnotationImport, AnnotationProblem};
 pub use cluster::{ClusterInfo, ClusterMembers};
+pub use custom_metadata::{MetadataField, MetadataTask, MetadataTaskStatus, MetadataValue};
 pub use dataset::{
     CreatedDataset, CreationStatus, DatasetInfo, DatasetStats, DeletedDataset, SampleDataset,
 };
@@ -44,10 +48,19 @@ pub use features::{Feature, FeatureOptions, UserConfig};
 pub use health::{HealthAnswer, ReadyAnswer};
 pub use image::{ImageInfo, ImageIssue, ObjectInfo};
 pub use ingestion::{NewDataset, OpenedTransaction, UploadedArchive};
+pub use people::{
+    ApiCredentials, Empty, MemberInfo, MemberList, Message, OrganizationInfo, OrganizationList,
+    Publicity, SessionInfo, SessionList, SettingValue, ShareInfo, SignedIn, UserInfo, UserList,
+    WorkspaceAccess, WorkspaceInfo, WorkspaceList, WorkspacePermissions,
+};
 pub use preview::{BoxInfo, MediaInfo, Preview, TagInfo};
 pub use process::{ProcessFailure, ProcessStarted};
+pub use saved_view::{
+    AllMarkedRead, Creator, MarkedRead, NotificationInfo, NotificationList, SavedView,
+    SavedViewList, TrendPoint, UnreadCount, ViewAlerting, ViewStats, ViewTrend,
+};
 pub use tags::{DeletedTag, TagChange, TagDetails};
-pub use task::{TaskInfo, TaskList};
+pub use task::{TaskFilters, TaskInfo, TaskList};
 pub use time::{Timestamp, WholeSeconds};
 pub use vector_search::{EmbeddingModel, VectorSearchAnswer, VectorSearchResult};
 

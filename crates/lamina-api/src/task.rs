@@ -35,6 +35,19 @@ pub struct TaskInfo {
     pub end_time: Option<WholeSeconds>,
 }
 
+/// Answer of `GET /tasks/filters`: what the tasks of the caller can be filtered by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TaskFilters {
+    /// By name.
+    pub dataset_names: Vec<String>,
+    /// In any order.
+    pub dataset_ids: Vec<Uuid>,
+    /// `DATASET_CREATION`, ...
+    pub task_types: Vec<String>,
+    /// Mail addresses, or names.
+    pub created_by: Vec<String>,
+}
+
 /// Answer of `GET /tasks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TaskList {

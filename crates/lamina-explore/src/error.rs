@@ -14,6 +14,9 @@ pub enum ExploreError {
     /// The region lies outside the picture or is empty.
     #[error("{0}")]
     BadRegion(#[from] lamina_types::BoundingBoxError),
+    /// A filter names something this dataset has not, or compares it with what it cannot be.
+    #[error("{0}")]
+    BadFilter(String),
     /// The dataset has nothing to search in for these entities.
     #[error("the dataset has no {0} to search in")]
     NothingIndexed(lamina_types::EntityType),
@@ -43,4 +46,20 @@ pub enum ExploreError {
     /// A background thread of the search pool broke down.
     #[error("a search thread ended unexpectedly")]
     SearchThread(#[from] tokio::task::JoinError),
+}
+
+impl ExploreError {
+    /// Whether it is about what was asked for: the same request will fail again.
+    pub const fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownAnchor(_)
+                | Self::BadPicture(_)
+                | Self::BadRegion(_)
+                | Self::BadFilter(_)
+                | Self::NothingIndexed(_)
+                | Self::MissingPackage(_)
+                | Self::Unbound(_)
+        )
+    }
 }

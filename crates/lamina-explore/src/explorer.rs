@@ -191,6 +191,28 @@ impl Explorer {
         Ok(Some(snapshot.pictures_of(items).iter().collect()))
     }
 
+    /// The ordinals of all pictures that match a plan (of objects, those they are on), and the number of matching items.
+    ///
+    /// # Errors
+    /// As [`Self::explore`].
+    pub async fn matching(
+        &self,
+        access: &DatasetAccess,
+        plan: &ExplorePlan,
+    ) -> Result<(Vec<u32>, u64), ExploreError> {
+        let Some(opened) = self.open(access, plan.entity_type).await? else {
+            return Ok((Vec::new(), 0));
+        };
+        let nodes = self.resolve(access, plan, &opened).await?;
+        let snapshot = Arc::clone(&opened.snapshot);
+        tokio::task::spawn_blocking(move || {
+            let items = evaluate(nodes, &snapshot)?.ordinals(&snapshot);
+            let count = items.len();
+            Ok((snapshot.pictures_of(items).iter().collect(), count))
+        })
+        .await?
+    }
+
     pub(crate) async fn cluster_members(
         &self,
         access: &DatasetAccess,

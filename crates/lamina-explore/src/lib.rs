@@ -30,6 +30,7 @@ mod meaning;
 mod members;
 mod opening;
 mod plan;
+mod saved;
 mod searchable;
 mod selection;
 mod snapshot;
@@ -46,12 +47,13 @@ pub use encoders::{Encoders, index_settings};
 pub use error::ExploreError;
 pub use explorer::{Explorer, ExplorerOptions};
 pub use filters::{
-    Date, Duplicates, FileName, Filter, Issues, Labels, Leaf, Media, ScoreKind, SetTest,
-    Similarity, Size, Tags, Text, TextError, Uniqueness,
+    CustomMetadata, Date, Duplicates, FileName, Filter, Issues, Labels, Leaf, Media, ScoreKind,
+    SetTest, Similarity, Size, Tags, Text, TextError, Uniqueness,
 };
 pub use meaning::Among;
 pub use members::Member;
 pub use plan::{AnchorKind, AnchorQuery, ExplorePlan, PAGE_SIZE, PREVIEWS, Region};
+pub use saved::{SavedFilters, SavedFiltersError};
 pub use selection::{DuplicateFact, FactSheet, ItemFacts};
 pub use snapshot::DatasetSnapshot;
 pub use threshold_sense::ThresholdSense;

@@ -65,7 +65,8 @@ impl ExplorePlan {
                 | Leaf::Media(_)
                 | Leaf::FileName(_)
                 | Leaf::Size(_)
-                | Leaf::Date(_) => None,
+                | Leaf::Date(_)
+                | Leaf::CustomMetadata(_) => None,
             })
             .max_by(f32::total_cmp)
     }

@@ -32,8 +32,10 @@ pub(crate) struct FilterQuery {
     /// value: 0 to 1), `similarity` (op `upload` or `media`, value: anchor id, threshold). Beyond the original: `media` (op `one_of`
     /// or `not_one_of`, value: media ids; the objects on them with `entity_type=OBJECTS`), `file_name` (op `one_of`, `contains`,
     /// `starts_with` or `ends_with`, value: text or list, upper and lower case alike), `size` (op `width`, `height` or `area`, `min`
-    /// and/or `max` in pixels), `date` (op `added`, `from` and/or `to`: `2026-03-31`, the whole day, or `2026-03-31T16:47:19Z`); and
-    /// groups: `{"and": [..]}`, `{"or": [..]}`, `{"not": {..}}`, at most 4 deep. At most 64 KiB, 32 filters, 1,000 values; a member
+    /// and/or `max` in pixels), `date` (op `added`, `from` and/or `to`: `2026-03-31`, the whole day, or `2026-03-31T16:47:19Z`),
+    /// `custom_metadata` (`field`: name of a declared field; op `one_of`, `not_one_of`, `is` or `is_not` with value: text or list, `contains`
+    /// with value: text, for strings, links and enums; op `between` with `min` and/or `max` for numbers, `from` and/or `to` for moments;
+    /// op `set` or `not_set`); and groups: `{"and": [..]}`, `{"or": [..]}`, `{"not": {..}}`, at most 4 deep. At most 64 KiB, 32 filters, 1,000 values; a member
     /// that comes twice in one object is refused, several `vql` parameters combine by AND. With `duplicates` the clusters of the
     /// answer are groups of near-copies. Filters in `or` and `not` select, but rank nothing.
     #[param(value_type = Option<String>)]
@@ -162,7 +164,7 @@ fn duplicates(fields: &mut Fields) -> Option<Filter> {
 }
 
 /// The values of a list parameter, of all of them when it comes several times. Nothing and an empty list are no filter.
-fn list(fields: &mut Fields, name: &str) -> Option<Vec<String>> {
+pub(crate) fn list(fields: &mut Fields, name: &str) -> Option<Vec<String>> {
     let every = fields.every(name);
     if every.iter().map(String::len).sum::<usize>() > vql::MAX_BYTES {
         fields.wrong(name, "string_too_long", "Input is too long");

@@ -44,6 +44,11 @@ impl Readiness {
         self.with(|inner| inner.is_stopping = true);
     }
 
+    /// Whether the server has been asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.with(|inner| inner.is_stopping)
+    }
+
     /// What keeps the server from serving; empty when nothing does.
     pub async fn problems(&self, pool: &PgPool) -> Vec<String> {
         let (model, is_stopping, known) = self.with(|inner| {

@@ -18,8 +18,9 @@ use crate::docs_page::DocsPage;
 use crate::examples;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    annotations, datasets, docs, duplicates, enrichment, explore, export, health, images,
-    ingestion, media, process, search_image, tags, tasks, uploads, user_config, vector_search,
+    accounts, annotations, custom_metadata, datasets, docs, duplicates, enrichment, explore, export,
+    health, images, ingestion, media, notifications, process, search_image, settings, sharing, tags,
+    tasks, uploads, user_config, users, vector_search, views, workspaces,
 };
 use crate::state::AppState;
 
@@ -137,13 +138,78 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(enrichment::get_enrichment_status))
         .routes(routes!(enrichment::abort_enrichment))
         .routes(routes!(tasks::list_tasks))
+        .routes(routes!(tasks::get_task_filters))
         .routes(routes!(tasks::get_task))
+        .routes(routes!(tasks::abort_task))
+        .routes(routes!(tasks::retry_task))
         .routes(routes!(user_config::get_user_config))
+        .merge(people_routes())
+        .merge(view_routes())
+        .merge(metadata_routes())
+}
+
+/// Who may do what with whose datasets.
+fn people_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::sign_in, accounts::sign_out))
+        .routes(routes!(accounts::get_api_credentials))
+        .routes(routes!(sharing::invite_user))
+        .routes(routes!(sharing::list_shares, sharing::withdraw_share))
+        .routes(routes!(sharing::share_dataset))
+        .routes(routes!(sharing::set_dataset_public))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(
+            users::get_user,
+            users::change_user,
+            users::delete_user
+        ))
+        .routes(routes!(users::reset_user_password))
+        .routes(routes!(users::log_user_out))
+        .routes(routes!(users::list_user_sessions))
+        .routes(routes!(users::set_user_roles))
+        .routes(routes!(workspaces::list_workspaces))
+        .routes(routes!(workspaces::get_workspace))
+        .routes(routes!(workspaces::list_organizations))
+        .routes(routes!(workspaces::get_organization))
+        .routes(routes!(workspaces::list_members))
+        .routes(routes!(workspaces::set_member_role))
+        .routes(routes!(workspaces::get_workspace_access))
+        .routes(routes!(settings::get_setting, settings::change_setting))
+}
+
+/// Saved views, and what people are told of them.
+fn view_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(views::list_views, views::create_view))
+        .routes(routes!(views::change_view, views::delete_view))
+        .routes(routes!(views::get_view_trend))
+        .routes(routes!(views::set_view_alerting))
+        .routes(routes!(notifications::list_notifications))
+        .routes(routes!(notifications::count_unread_notifications))
+        .routes(routes!(notifications::read_notification))
+        .routes(routes!(notifications::read_all_notifications))
+        .routes(routes!(notifications::stream_notifications))
+}
+
+/// Custom metadata.
+fn metadata_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(custom_metadata::create_metadata_field))
+        .routes(routes!(custom_metadata::get_metadata_task))
+        .routes(routes!(custom_metadata::get_metadata_schema))
+        .routes(routes!(
+            custom_metadata::get_image_metadata,
+            custom_metadata::set_image_metadata
+        ))
 }
 
 fn upload_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(annotations::add_annotations))
+        .routes(routes!(
+            custom_metadata::fill_metadata_field,
+            custom_metadata::delete_metadata_field
+        ))
         .routes(routes!(ingestion::upload_files))
         // Loading a model may take longer than any other request.
         .routes(routes!(enrichment::preview_enrichment))

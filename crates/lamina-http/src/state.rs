@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use lamina_store::remote::Remotes;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, Principal, Secret, Secrets};
+use lamina_store::{BlobStore, Principal, Secret, Secrets, passwords};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::HostList;
+use crate::auth::sign_in::SignIns;
 use crate::enrich::ModelSide;
 use crate::links::{LinkKeys, LinkMaker, Origin};
 use crate::read_side::ReadSide;
@@ -21,6 +22,9 @@ use crate::{ApiError, now};
 
 /// Objects cut out at once: each holds a decoded picture, and a page asks for hundreds.
 const CUTTINGS: usize = 4;
+
+/// Clients that may listen for notifications at once.
+const LISTENERS: usize = 256;
 
 /// Who may call.
 #[derive(Debug, Clone)]
@@ -105,6 +109,12 @@ pub struct Inner {
     pub(crate) recent: RecentMedia,
     /// What tokens of unknown keys are checked with, so that they cost as much as others.
     pub(crate) dummy_secret: Secret,
+    /// Clients that listen for notifications at once: each asks the database every second.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// What is known of attempts to sign in.
+    pub(crate) sign_ins: SignIns,
+    /// What passwords of unknown names are compared with, so that they cost as much as others.
+    pub(crate) dummy_password_hash: String,
 }
 
 /// The parts that the binary brings.
@@ -150,6 +160,8 @@ impl AppState {
             rand::random::<u128>(),
             rand::random::<u128>()
         ));
+        // A failure leaves a text that is no hash: unknown names are refused sooner then, but refused.
+        let dummy_password_hash = passwords::hash(&dummy_secret).unwrap_or_default();
         Self(Arc::new(Inner {
             pool,
             blobs,
@@ -165,16 +177,21 @@ impl AppState {
             cuttings: Semaphore::new(CUTTINGS),
             recent: RecentMedia::default(),
             dummy_secret,
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            sign_ins: SignIns::default(),
+            dummy_password_hash,
         }))
+    }
+
+    /// What the caller's browser calls this server.
+    pub(crate) fn origin(&self, headers: &http::HeaderMap) -> Origin {
+        let configured = self.config.public_origin.clone();
+        configured.unwrap_or_else(|| Origin::of_request(headers))
     }
 
     /// Links for one answer.
     pub(crate) fn link_maker(&self, headers: &http::HeaderMap) -> LinkMaker {
-        let origin = self
-            .config
-            .public_origin
-            .clone()
-            .unwrap_or_else(|| Origin::of_request(headers));
+        let origin = self.origin(headers);
         let lifetime_s = i64::try_from(self.config.link_ttl.as_secs()).unwrap_or(i64::MAX);
         LinkMaker::new(self.links.clone(), origin, now::unix_seconds(), lifetime_s)
     }

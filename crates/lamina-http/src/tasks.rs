@@ -1,11 +1,16 @@
 //! Tasks as answers: words of the queue into words of the contract, and a sentence for people.
 
 use lamina_api::{TaskInfo, WholeSeconds};
+use lamina_jobs::{Phase, Restart};
 use lamina_store::enrichment::{self, Step};
 use lamina_store::sqlx::PgPool;
 use lamina_store::tasks::Task;
-use lamina_types::{EnrichmentType, JobKind};
+use lamina_store::{Principal, datasets, tasks as store};
+use lamina_types::{DatasetStatus, EnrichmentType, JobKind};
+use uuid::Uuid;
 
+use crate::extract::OpenDataset;
+use crate::state::AppState;
 use crate::{ApiError, now};
 
 /// Kinds of jobs that are tasks, and what the contract calls them.
@@ -18,10 +23,12 @@ pub(crate) const TYPES: &[(&str, JobKind)] = &[
 pub(crate) const OTHER_TYPES: &[&str] = &[
     "MEDIA_ADDITION",
     "REINDEX",
-    "CUSTOM_METADATA",
     "SNAPSHOT_RESTORE",
     "SNAPSHOT_CLONE",
 ];
+
+/// Fields of custom metadata are tasks without a job.
+pub(crate) const METADATA: (&str, &str) = ("CUSTOM_METADATA", "custom_metadata");
 
 /// States of the queue, and what the contract calls them.
 pub(crate) const STATES: &[(&str, &str)] = &[
@@ -54,11 +61,13 @@ pub(crate) async fn info(pool: &PgPool, task: Task) -> Result<TaskInfo, ApiError
         dataset_name: task.dataset_name,
         dataset_status: task.dataset_status.as_str().replace(' ', "_"),
         created_by: task.created_by,
-        task_type: word(TYPES, |kind| kind.as_str() == task.kind).to_owned(),
+        task_type: type_of(&task.kind).to_owned(),
         status: word(STATES, |state| *state == task.state).to_owned(),
         status_message,
         progress_percentage: Some(if task.state == "succeeded" {
             100
+        } else if task.kind == METADATA.1 {
+            0
         } else {
             progress
         }),
@@ -66,6 +75,93 @@ pub(crate) async fn info(pool: &PgPool, task: Task) -> Result<TaskInfo, ApiError
         start_time: WholeSeconds::from(task.created_at),
         end_time: task.finished_at.map(WholeSeconds::from),
     })
+}
+
+/// What the contract calls a kind.
+pub(crate) fn type_of(kind: &str) -> &'static str {
+    if kind == METADATA.1 {
+        return METADATA.0;
+    }
+    word(TYPES, |known| known.as_str() == kind)
+}
+
+/// Phase of a creation that cannot be taken back.
+const COMMIT: &str = "publish";
+
+fn is_creation(task: &Task) -> bool {
+    task.kind == JobKind::Ingest.as_str()
+}
+
+/// Whether somebody may end or repeat what is done about this dataset.
+async fn must_change(state: &AppState, user: &Principal, task: &Task) -> Result<(), ApiError> {
+    let open = OpenDataset::by_id(state, Some(user.clone()), Some(task.dataset_id)).await?;
+    open.changer().map(|_| ())
+}
+
+/// Ends the creation of a dataset. What was uploaded is kept.
+///
+/// # Errors
+/// 403 for those who may only look, 409 for what is no creation, has ended, or is being published.
+pub(crate) async fn abort(
+    state: &AppState,
+    user: &Principal,
+    task: Task,
+) -> Result<Uuid, ApiError> {
+    must_change(state, user, &task).await?;
+    if !is_creation(&task) {
+        return Err(ApiError::conflict(
+            "Only the creation of a dataset can be aborted",
+        ));
+    }
+    let (pool, id) = (state.pool.clone(), task.id);
+    let aborted = async move {
+        let mut tx = pool.begin().await?;
+        let found = store::lock(&mut tx, id).await?;
+        let (_, phase) = found.ok_or_else(|| ApiError::not_found("Task not found"))?;
+        if phase == COMMIT {
+            return Err(ApiError::conflict("The dataset is being published"));
+        }
+        if !lamina_jobs::cancel(&mut tx, id).await? {
+            return Err(ApiError::conflict("The task has ended"));
+        }
+        datasets::fail(&mut *tx, task.dataset_id, "The creation was aborted.").await?;
+        Ok(tx.commit().await?)
+    };
+    state.run(aborted).await?;
+    Ok(id)
+}
+
+/// Begins the creation of a dataset anew, from the files that were uploaded or where they lie.
+///
+/// # Errors
+/// 403 for those who may only look, 400 for what is no creation or has neither failed nor been aborted, 409 while a worker is
+/// still busy with it.
+pub(crate) async fn retry(
+    state: &AppState,
+    user: &Principal,
+    task: Task,
+) -> Result<Uuid, ApiError> {
+    must_change(state, user, &task).await?;
+    let refusal =
+        || ApiError::bad_request("Only a creation that failed or was aborted can be retried");
+    if !is_creation(&task) || task.dataset_status != DatasetStatus::Error {
+        return Err(refusal());
+    }
+    let (pool, id) = (state.pool.clone(), task.id);
+    let restarted = async move {
+        let mut tx = pool.begin().await?;
+        let first = Phase::single(JobKind::Ingest.first_phase());
+        match lamina_jobs::restart(&mut tx, id, &first).await? {
+            Restart::Queued => {}
+            Restart::NotStopped => return Err(refusal()),
+            Restart::Busy => return Err(ApiError::conflict("The task is still being stopped")),
+        }
+        let (from, next) = ([DatasetStatus::Error], DatasetStatus::Indexing);
+        datasets::move_status(&mut tx, task.dataset_id, &from, next).await?;
+        Ok(tx.commit().await?)
+    };
+    state.run(restarted).await?;
+    Ok(id)
 }
 
 fn word<T>(words: &[(&'static str, T)], is_it: impl Fn(&T) -> bool) -> &'static str {
@@ -77,10 +173,13 @@ fn word<T>(words: &[(&'static str, T)], is_it: impl Fn(&T) -> bool) -> &'static 
 fn message(task: &Task, steps: &[Step], seconds: i64) -> String {
     let what = if task.kind == JobKind::Enrich.as_str() {
         "Enrichment"
+    } else if task.kind == METADATA.1 {
+        "Custom metadata"
     } else {
         "Dataset creation"
     };
     match task.state.as_str() {
+        "queued" if task.kind == METADATA.1 => format!("{what} waits for a file"),
         "queued" => format!("{what} waits for a worker"),
         "succeeded" => format!("{what} completed"),
         "failed" => format!("{what} failed"),

@@ -95,6 +95,57 @@ pub async fn cancel_of_subject(
     Ok(cancelled)
 }
 
+/// What became of a job that was to begin anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// It waits for a worker.
+    Queued,
+    /// It has not failed and was not cancelled.
+    NotStopped,
+    /// A worker is writing for it at this moment: roll back and try again.
+    Busy,
+}
+
+/// Makes a job that failed or was cancelled begin anew with `first`, under its id and with its spec. It does if and only if the
+/// caller's transaction commits.
+///
+/// # Errors
+/// A phase without chunks; the database.
+pub async fn restart(
+    conn: &mut PgConnection,
+    job: Uuid,
+    first: &Phase,
+) -> Result<Restart, QueueError> {
+    first.check()?;
+    let sql = "update job_states set state = 'queued', phase = $2, units_total = $3, units_done = 0, error_message = null, \
+               started_at = null, finished_at = null, updated_at = now() \
+               where job_id = $1 and state in ('failed', 'cancelled')";
+    let queued = sqlx::query(sql)
+        .bind(job)
+        .bind(&first.name)
+        .bind(first.units())
+        .execute(&mut *conn)
+        .await?;
+    if queued.rows_affected() == 0 {
+        return Ok(Restart::NotStopped);
+    }
+    // Whoever still holds one of these between two writes loses its lease with it.
+    let sql = "delete from job_chunks where id in \
+               (select id from job_chunks where job_id = $1 order by id for update skip locked)";
+    sqlx::query(sql).bind(job).execute(&mut *conn).await?;
+    let sql = "select exists (select from job_chunks where job_id = $1)";
+    let is_busy: bool = sqlx::query_scalar(sql)
+        .bind(job)
+        .fetch_one(&mut *conn)
+        .await?;
+    if is_busy {
+        return Ok(Restart::Busy);
+    }
+    insert_chunks(conn, job, first).await?;
+    wake::notify(conn).await?;
+    Ok(Restart::Queued)
+}
+
 /// Chunks of an ended job that nobody works on. Those in use are left alone: waiting for their rows could deadlock with a
 /// handler that holds one and waits for the job's state.
 pub(crate) async fn drop_waiting_chunks(

@@ -33,7 +33,7 @@ mod wake;
 
 pub use claim::{ClaimRequest, claim};
 pub use context::{Closing, Completed, JobContext, Settled};
-pub use enqueue::{cancel, cancel_of_subject, enqueue};
+pub use enqueue::{Restart, cancel, cancel_of_subject, enqueue, restart};
 pub use error::{JobError, QueueError};
 pub use failpoints::FAIL_POINTS;
 pub use job::{ClaimedChunk, Job, Lease, NewJob, Next, Phase};

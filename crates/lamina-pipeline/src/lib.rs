@@ -17,6 +17,7 @@ mod rebuild;
 mod remove;
 pub mod sources;
 pub mod stages;
+pub mod views;
 mod workshop;
 
 use std::sync::Arc;

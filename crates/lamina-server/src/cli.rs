@@ -43,6 +43,8 @@ pub enum Verb {
     Token(TokenArgs),
     /// Make, list and revoke API keys
     Keys(KeysArgs),
+    /// People: list, create, set a password, keep out, remove
+    Users(UsersArgs),
     /// Model packages: list, pull, add, verify, bind, bench, remove
     Models(Box<ModelsArgs>),
     /// Try each precondition by really using it, and say how to mend what is missing
@@ -229,6 +231,56 @@ pub enum KeysAction {
         // One key in 64 begins with a hyphen.
         #[arg(allow_hyphen_values = true)]
         key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct UsersArgs {
+    #[command(flatten)]
+    pub data: DataOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    #[command(subcommand)]
+    pub action: UsersAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsersAction {
+    /// List accounts
+    List,
+    /// Make an account
+    Create {
+        /// Its name
+        name: String,
+        /// What it may do
+        #[arg(long, default_value = "editor", value_parser = ["admin", "editor", "viewer"])]
+        role: String,
+        /// Mail address, by which datasets are shared with it
+        #[arg(long)]
+        email: Option<String>,
+        /// Read a password from the first line of standard input
+        #[arg(long, default_value_t = false, action = clap::ArgAction::SetTrue)]
+        password: bool,
+    },
+    /// Set the password of an account, read from the first line of standard input, and end its sessions
+    Password {
+        /// Its name
+        name: String,
+    },
+    /// Let an account enter again
+    Enable {
+        /// Its name
+        name: String,
+    },
+    /// Keep an account out: neither its password nor its keys work
+    Disable {
+        /// Its name
+        name: String,
+    },
+    /// End an account; its datasets go to the first admin
+    Remove {
+        /// Its name
+        name: String,
     },
 }
 

@@ -70,6 +70,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Enrich(args) => commands::enrich::run(*args).await,
         Verb::Token(args) => commands::token::run(args).await,
         Verb::Keys(args) => commands::keys::run(args).await,
+        Verb::Users(args) => commands::users::run(args).await,
         Verb::Models(args) => commands::models::run(*args).await,
         Verb::Doctor(args) => commands::doctor::run(*args).await,
         Verb::Verify(args) => commands::verify::run(args).await,

@@ -6,7 +6,7 @@ use lamina_explore::Encoders;
 use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, anchors, enrichment, exports, removal};
+use lamina_store::{BlobStore, anchors, enrichment, exports, removal, sessions};
 use lamina_types::{INDEX_SLOT, JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -87,6 +87,7 @@ async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Res
     for key in &exports {
         blobs.delete(key).await?;
     }
+    let sessions = sessions::delete_expired(pool).await?;
     let staged = blobs.sweep_staging(CONTENT_GRACE).await?;
     let stranded = enrichment::release_stranded(pool).await?;
     if stranded > 0 {
@@ -112,13 +113,18 @@ async fn tidy(pool: &PgPool, blobs: &BlobStore, with_sweep: bool) -> anyhow::Res
         }
     }
     let orphans = if with_sweep {
+        // What an account that has ended left to others is theirs, but lies in its name until nobody refers to it.
+        for owner in removal::ended_owners(pool).await? {
+            removal::collect_contents(pool, blobs, owner, CONTENT_GRACE).await?;
+        }
         removal::sweep_orphans(pool, blobs, CONTENT_GRACE).await?
     } else {
         0
     };
-    if anchors + staged + orphans > 0 || !exports.is_empty() {
+    if anchors + sessions + staged + orphans > 0 || !exports.is_empty() {
         tracing::info!(
             anchors,
+            sessions,
             exports = exports.len(),
             staged,
             orphans,

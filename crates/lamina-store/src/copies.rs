@@ -1,13 +1,13 @@
 //! The rows of a copy, by insert-select from its source: fresh ids, the same ordinals, everything else by reference.
 //!
-//! Contents, outputs, regions and generation files are shared; media, labels, captions, tags, objects and the published
+//! Contents, outputs, regions and generation files are shared; media, labels, captions, tags, custom metadata, objects and the published
 //! generations of a dataset are rows of its own. What is about to be made anew is left out.
 
 use lamina_types::{DatasetId, EnrichmentType, EntityType, Space};
 use sqlx::PgConnection;
 
-use crate::StoreError;
 use crate::annotations::AnnotationSource;
+use crate::{StoreError, custom_fields};
 
 /// What a copy does not take over from its source, because the run makes it anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub async fn fill(
     let media = media(conn, source, copy).await?;
     labels(conn, source, copy, left_out).await?;
     tags(conn, source, copy).await?;
+    custom_fields::copy(conn, source, copy).await?;
     image_captions(conn, source, copy, left_out).await?;
     objects(conn, source, copy, left_out).await?;
     derived(conn, source, copy, left_out).await?;

@@ -108,7 +108,8 @@ impl Right {
     }
 }
 
-/// A dataset together with the proof that the one who asks may see it. Only [`access`] and [`list_visible`] make one.
+/// A dataset together with the proof that the one who asks may see it. Only [`access`] and [`list_visible`] make
+/// one, and [`access_of_worker`] for those who act for the system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetAccess {
     dataset: Dataset,
@@ -247,6 +248,21 @@ pub async fn access(
         .bind(principal.is_some_and(|principal| principal.owns_everything))
         .fetch_optional(ex)
         .await?)
+}
+
+/// The right of a worker, which acts for the system, to read a dataset as its owner does. Deleted ones are not found.
+///
+/// # Errors
+/// The database.
+pub async fn access_of_worker(
+    ex: impl PgExecutor<'_>,
+    id: DatasetId,
+) -> Result<Option<DatasetAccess>, StoreError> {
+    let dataset = find(ex, id).await?;
+    Ok(dataset.map(|dataset| DatasetAccess {
+        dataset,
+        right: Right::Owner,
+    }))
 }
 
 /// Own and shared datasets, newest first. Public ones of others are reached by id, not listed.

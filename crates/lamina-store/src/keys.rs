@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use lamina_types::UserId;
-use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
 
 use crate::{Principal, SealedSecret, Secret, Secrets, StoreError, columns, secrets};
 
@@ -121,7 +121,7 @@ pub async fn create(
     Ok((key, secret))
 }
 
-/// A key that is neither revoked nor expired and whose user lives, in one query, so that revoking works at once.
+/// A key that is neither revoked nor expired and whose user lives and may enter, in one query, so that revoking works at once.
 ///
 /// `id` comes from a token that nobody has verified yet: what has not the form of a key id is not looked up (hardening E1).
 ///
@@ -133,7 +133,7 @@ pub async fn live(ex: impl PgExecutor<'_>, id: &str) -> Result<Option<LiveKey>, 
     }
     let sql = "select k.*, u.name as user_name, u.role from api_keys k join users u on u.id = k.user_id \
                where k.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) \
-               and u.deleted_at is null";
+               and u.deleted_at is null and u.is_enabled";
     Ok(sqlx::query_as(sql).bind(id).fetch_optional(ex).await?)
 }
 
@@ -155,6 +155,36 @@ pub async fn list(ex: impl PgExecutor<'_>, user: UserId) -> Result<Vec<ApiKey>, 
         .bind(user.as_uuid())
         .fetch_all(ex)
         .await?)
+}
+
+/// The newest key of a user that has this name and works now.
+///
+/// # Errors
+/// The database.
+pub async fn live_named(
+    ex: impl PgExecutor<'_>,
+    user: UserId,
+    name: &str,
+) -> Result<Option<ApiKey>, StoreError> {
+    let sql = "select * from api_keys where user_id = $1 and name = $2 and revoked_at is null \
+               and (expires_at is null or expires_at > now()) order by created_at desc, id limit 1";
+    Ok(sqlx::query_as(sql)
+        .bind(user.as_uuid())
+        .bind(name)
+        .fetch_optional(ex)
+        .await?)
+}
+
+/// Holds others who make keys for this user until the transaction ends.
+///
+/// # Errors
+/// The database.
+pub async fn lock(conn: &mut PgConnection, user: UserId) -> Result<(), StoreError> {
+    sqlx::query("select from users where id = $1 for update")
+        .bind(user.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Ends a user's key; false when there is none that is not ended.

@@ -8,9 +8,11 @@
 //! function runs as few statements as it can and never holds a transaction of its own, so callers choose what is atomic.
 //! Values that come out of a row are typed and valid; a row that is not is [`StoreError::Database`] of class internal.
 
+pub mod accounts;
 pub mod anchors;
 pub mod annotation_imports;
 pub mod annotations;
+pub mod batches;
 pub mod bindings;
 mod blob;
 pub mod boxes;
@@ -18,6 +20,7 @@ pub mod captions;
 mod columns;
 pub mod contents;
 pub mod copies;
+pub mod custom_fields;
 mod database;
 pub mod datasets;
 pub mod enrichment;
@@ -29,13 +32,17 @@ pub mod generations;
 pub mod keys;
 pub mod measures;
 pub mod media;
+pub mod notifications;
 pub mod objects;
 pub mod outputs;
+pub mod passwords;
 pub mod regions;
 pub mod remote;
 pub mod removal;
 pub mod said;
 mod secrets;
+pub mod sessions;
+pub mod settings;
 pub mod shares;
 pub mod source_items;
 pub mod spaces;
@@ -47,6 +54,7 @@ pub mod uploads;
 pub mod users;
 pub mod vectors;
 pub mod verify;
+pub mod views;
 pub use blob::{BlobOptions, BlobStore, StoredBlob};
 pub use database::{DatabaseOptions, MIGRATOR, connect, migrate};
 pub use error::{BlobError, ErrorClass, StoreError};

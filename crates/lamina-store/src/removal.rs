@@ -89,6 +89,17 @@ pub async fn unfinished(pool: &PgPool) -> Result<Vec<DatasetId>, StoreError> {
     Ok(ids.into_iter().map(DatasetId::from_uuid).collect())
 }
 
+/// Users in whose name there are contents but no datasets any more: their account has ended, or all went to somebody else.
+///
+/// # Errors
+/// The database.
+pub async fn ended_owners(pool: &PgPool) -> Result<Vec<UserId>, StoreError> {
+    let sql = "select distinct c.owner_id from contents c \
+               where not exists (select from datasets d where d.owner_id = c.owner_id)";
+    let ids: Vec<Uuid> = sqlx::query_scalar(sql).fetch_all(pool).await?;
+    Ok(ids.into_iter().map(UserId::from_uuid).collect())
+}
+
 /// Deletes the owner's contents that nothing refers to and that are older than `grace`, rows and files. How many.
 ///
 /// # Errors
@@ -170,7 +181,8 @@ async fn delete_files(
     Ok(deleted)
 }
 
-/// Which of `hashes` somebody refers to: a content row, a file of an upload, or an archive that a live job reads.
+/// Which of `hashes` somebody refers to: a content row, a file of an upload, or an archive that a job reads which
+/// lives or may be tried again.
 pub(crate) async fn referenced(
     conn: &mut PgConnection,
     owner: UserId,
@@ -181,7 +193,9 @@ pub(crate) async fn referenced(
                or exists (select from upload_files f join upload_transactions u on u.id = f.transaction_id \
                    join datasets d on d.id = u.dataset_id where d.owner_id = $1 and f.sha256 = t.sha256) \
                or exists (select from jobs j join job_states s on s.job_id = j.id where j.owner_id = $1 \
-                   and s.state in ('queued', 'running') and j.spec -> 'source' ->> 'content' = encode(t.sha256, 'hex'))";
+                   and (s.state in ('queued', 'running') or (s.state in ('failed', 'cancelled') \
+                       and exists (select from datasets d where d.id = j.subject_id and d.deleted_at is null))) \
+                   and j.spec -> 'source' ->> 'content' = encode(t.sha256, 'hex'))";
     let bytes: Vec<&[u8]> = hashes
         .iter()
         .map(|hash| hash.as_bytes().as_slice())

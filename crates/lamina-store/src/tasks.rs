@@ -1,4 +1,4 @@
-//! Jobs as tasks of datasets (contract 17): who asked, about what, how far.
+//! Jobs, and fields of custom metadata, as tasks of datasets (contract 17): who asked, about what, how far.
 
 use chrono::{DateTime, Utc};
 use lamina_types::{DatasetId, DatasetStatus};
@@ -79,9 +79,9 @@ pub enum TaskOrder {
 impl TaskOrder {
     const fn column(self) -> &'static str {
         match self {
-            Self::StartTime => "j.created_at",
-            Self::Status => "s.state",
-            Self::Kind => "j.kind",
+            Self::StartTime => "t.created_at",
+            Self::Status => "t.state",
+            Self::Kind => "t.kind",
             Self::DatasetName => "lower(d.display_name)",
             Self::Dataset => "d.id",
             Self::CreatedBy => "created_by",
@@ -116,8 +116,9 @@ pub struct TaskFilter {
     pub limit: u32,
 }
 
-const FROM: &str = " from jobs j join job_states s on s.job_id = j.id join datasets d on d.id = j.subject_id \
-                    join users u on u.id = d.owner_id left join dataset_shares h on h.dataset_id = d.id and h.user_id = ";
+const FROM: &str = " from dataset_tasks t join datasets d on d.id = t.dataset_id \
+                    join users u on u.id = coalesce(t.created_by, d.owner_id) \
+                    left join dataset_shares h on h.dataset_id = d.id and h.user_id = ";
 
 /// The tasks about datasets that somebody may see, and how many there are in all.
 ///
@@ -138,7 +139,7 @@ pub async fn list(
     rows.push(" order by ")
         .push(filter.order.column())
         .push(direction)
-        .push(", j.id")
+        .push(", t.id")
         .push(direction)
         .push(" limit ")
         .push_bind(i64::from(filter.limit))
@@ -148,14 +149,14 @@ pub async fn list(
     Ok((tasks, total.unsigned_abs()))
 }
 
-const SELECT: &str = "select j.id, j.kind, j.created_at, s.state, s.phase, s.error_message, s.started_at, s.finished_at, \
+const SELECT: &str = "select t.id, t.kind, t.created_at, t.state, t.phase, t.error_message, t.started_at, t.finished_at, \
                       d.id as dataset_id, d.display_name, d.status as dataset_status, d.progress, \
                       coalesce(u.email, u.name) as created_by";
 
 fn push_conditions(sql: &mut QueryBuilder<Postgres>, principal: &Principal, filter: &TaskFilter) {
     sql.push(FROM)
         .push_bind(principal.user_id.as_uuid())
-        .push(" where d.deleted_at is null and j.kind = any(")
+        .push(" where d.deleted_at is null and t.kind = any(")
         .push_bind(filter.kinds.clone())
         .push(") and (")
         .push_bind(principal.owns_everything)
@@ -163,7 +164,7 @@ fn push_conditions(sql: &mut QueryBuilder<Postgres>, principal: &Principal, filt
         .push_bind(principal.user_id.as_uuid())
         .push(" or h.role is not null)");
     if !filter.states.is_empty() {
-        sql.push(" and s.state = any(")
+        sql.push(" and t.state = any(")
             .push_bind(filter.states.clone())
             .push(")");
     }
@@ -178,10 +179,10 @@ fn push_conditions(sql: &mut QueryBuilder<Postgres>, principal: &Principal, filt
             .push_bind(by.clone());
     }
     if let Some(from) = filter.from {
-        sql.push(" and j.created_at >= ").push_bind(from);
+        sql.push(" and t.created_at >= ").push_bind(from);
     }
     if let Some(to) = filter.to {
-        sql.push(" and j.created_at <= ").push_bind(to);
+        sql.push(" and t.created_at <= ").push_bind(to);
     }
 }
 
@@ -201,6 +202,60 @@ pub async fn find(
     };
     let mut sql = QueryBuilder::new(SELECT);
     push_conditions(&mut sql, principal, &filter);
-    sql.push(" and j.id = ").push_bind(id);
+    sql.push(" and t.id = ").push_bind(id);
     Ok(sql.build_query_as().fetch_optional(ex).await?)
+}
+
+/// What the tasks that somebody may see can be filtered by, each value once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFacets {
+    /// Names and ids of datasets, by name.
+    pub datasets: Vec<(String, Uuid)>,
+    /// Kinds, as the queue knows them.
+    pub kinds: Vec<String>,
+    /// Who asked, by name.
+    pub created_by: Vec<String>,
+}
+
+/// The facets of the tasks that pass `filter`.
+///
+/// # Errors
+/// The database.
+pub async fn facets(
+    ex: impl PgExecutor<'_>,
+    principal: &Principal,
+    filter: &TaskFilter,
+) -> Result<TaskFacets, StoreError> {
+    let mut sql = QueryBuilder::new(
+        "select distinct d.display_name, d.id, t.kind, coalesce(u.email, u.name) as created_by",
+    );
+    push_conditions(&mut sql, principal, filter);
+    let mut facets = TaskFacets::default();
+    for row in sql.build().fetch_all(ex).await? {
+        let name: String = row.try_get("display_name")?;
+        facets.datasets.push((name, row.try_get("id")?));
+        facets.kinds.push(row.try_get("kind")?);
+        facets.created_by.push(row.try_get("created_by")?);
+    }
+    facets.datasets.sort();
+    facets.datasets.dedup();
+    facets.kinds.sort();
+    facets.kinds.dedup();
+    facets.created_by.sort();
+    facets.created_by.dedup();
+    Ok(facets)
+}
+
+/// State and phase of a job, held until the transaction ends.
+///
+/// # Errors
+/// The database.
+pub async fn lock(
+    conn: &mut sqlx::PgConnection,
+    id: Uuid,
+) -> Result<Option<(String, String)>, StoreError> {
+    let sql = "select state, phase from job_states where job_id = $1 for update";
+    let row = sqlx::query(sql).bind(id).fetch_optional(conn).await?;
+    let read = |row: PgRow| Ok::<_, sqlx::Error>((row.try_get("state")?, row.try_get("phase")?));
+    Ok(row.map(read).transpose()?)
 }

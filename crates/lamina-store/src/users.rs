@@ -76,6 +76,16 @@ pub struct User {
     pub email: Option<String>,
     /// General role.
     pub role: Role,
+    /// For people.
+    pub first_name: Option<String>,
+    /// For people.
+    pub last_name: Option<String>,
+    /// Whether they may enter; keys of those who may not do not work either.
+    pub is_enabled: bool,
+    /// What they may do with other people's accounts.
+    pub realm_roles: Vec<String>,
+    /// When they were last seen in a browser, to the minute.
+    pub last_seen_at: Option<DateTime<Utc>>,
     /// When.
     pub created_at: DateTime<Utc>,
     /// Set when the account ended; keys stop working at once.
@@ -110,6 +120,11 @@ impl FromRow<'_, PgRow> for User {
             name: row.try_get("name")?,
             email: row.try_get("email")?,
             role: columns::text(row, "role")?,
+            first_name: row.try_get("first_name")?,
+            last_name: row.try_get("last_name")?,
+            is_enabled: row.try_get("is_enabled")?,
+            realm_roles: row.try_get("realm_roles")?,
+            last_seen_at: row.try_get("last_seen_at")?,
             created_at: row.try_get("created_at")?,
             deleted_at: row.try_get("deleted_at")?,
         })

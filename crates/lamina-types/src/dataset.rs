@@ -29,6 +29,8 @@ impl DatasetStatus {
             (Draft, Indexing | Error)
                 | (Indexing, Ready | Error)
                 | (Ready | PartialIndex | Error, ReadOnly)
+                // A creation that failed is tried again.
+                | (Error, Indexing)
                 | (ReadOnly, Ready | PartialIndex | Indexing | Error)
         )
     }

@@ -18,7 +18,7 @@ pub struct Date {
 }
 
 /// A moment, and how long what was written lasts: a day for a bare date, a second for a time.
-fn moment(text: &str) -> Option<(DateTime<Utc>, TimeDelta)> {
+pub(super) fn moment(text: &str) -> Option<(DateTime<Utc>, TimeDelta)> {
     if let Ok(date) = text.parse::<NaiveDate>() {
         return Some((date.and_time(NaiveTime::MIN).and_utc(), TimeDelta::days(1)));
     }

@@ -1,5 +1,6 @@
 //! The filters, one kind a file. A new kind is a file of its own and one line in `leaves!` below.
 
+mod custom_metadata;
 mod date;
 mod duplicates;
 mod file_name;
@@ -128,6 +129,7 @@ leaves! {
     "file_name" => file_name::FileName,
     "size" => size::Size,
     "date" => date::Date,
+    "custom_metadata" => custom_metadata::CustomMetadata,
 }
 
 impl Filter {

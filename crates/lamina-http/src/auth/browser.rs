@@ -61,29 +61,32 @@ fn check(headers: &HeaderMap, hosts: &HostList) -> Result<(), ApiError> {
             "This server does not answer to this host name",
         ));
     }
-    let refuse = || {
-        Err(ApiError::forbidden(
+    if is_foreign(headers) {
+        return Err(ApiError::forbidden(
             "Requests from other web sites are not allowed",
-        ))
-    };
+        ));
+    }
+    Ok(())
+}
+
+/// Whether another web site made the browser send this request.
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     // Absent: not a browser. `none`: typed by a person. `same-origin`: our own page.
     if let Some(site) = headers.get("sec-fetch-site")
         && ![b"same-origin".as_slice(), b"none"].contains(&site.as_bytes())
     {
-        return refuse();
+        return true;
     }
     // Browsers without Fetch Metadata still name the origin of whatever changes something.
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let authority = origin
-            .to_str()
-            .ok()
-            .and_then(|origin| origin.split_once("://"))
-            .map(|(_, authority)| authority);
-        if authority.is_none() || authority != text(headers, header::HOST.as_str()) {
-            return refuse();
-        }
-    }
-    Ok(())
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return false;
+    };
+    let authority = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, authority)| authority);
+    authority.is_none() || authority != text(headers, header::HOST.as_str())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,6 +1,6 @@
 //! What failures of the layers below are to a caller.
 
-use lamina_api::ErrorCode;
+use lamina_api::{ErrorCode, FieldError};
 use lamina_explore::ExploreError;
 use lamina_store::sqlx::Error as DatabaseError;
 use lamina_store::{BlobError, ErrorClass, StoreError};
@@ -47,6 +47,13 @@ impl From<ExploreError> for ApiError {
         match error {
             ExploreError::UnknownAnchor(_) => Self::not_found("Anchor media not found"),
             ExploreError::BadPicture(_) | ExploreError::BadRegion(_) => Self::bad_request(text),
+            ExploreError::BadFilter(_) => Self::fields(vec![FieldError::new(
+                "value_error",
+                "query",
+                "vql",
+                &text,
+                serde_json::Value::Null,
+            )]),
             ExploreError::NothingIndexed(_) => Self::conflict(text),
             ExploreError::MissingPackage(_) | ExploreError::Unbound(_) => {
                 Self::new(ErrorCode::Unavailable, text)

@@ -3,7 +3,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use lamina_store::datasets::{self, DatasetAccess};
+use lamina_store::datasets::{self, DatasetAccess, Right};
 use lamina_store::{Principal, Role};
 use lamina_types::DatasetId;
 
@@ -67,6 +67,23 @@ impl OpenDataset {
         self.principal
             .as_ref()
             .ok_or_else(ApiError::unauthenticated)
+    }
+
+    /// The caller, if the dataset is theirs or shared with them, not merely public.
+    ///
+    /// # Errors
+    /// 401 for nobody, 403 for everybody else.
+    pub fn member(&self) -> Result<&Principal, ApiError> {
+        let principal = self
+            .principal
+            .as_ref()
+            .ok_or_else(ApiError::unauthenticated)?;
+        if self.access.right() == Right::Public {
+            return Err(ApiError::forbidden(
+                "This is for those the dataset is shared with",
+            ));
+        }
+        Ok(principal)
     }
 
     /// The caller, if the dataset is theirs.

@@ -85,6 +85,11 @@ impl Fields {
         }
     }
 
+    /// What is wrong with these values, as one 422.
+    pub fn refused(self) -> ApiError {
+        ApiError::fields(self.errors)
+    }
+
     /// Whether anything was found wrong so far.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
@@ -249,6 +254,17 @@ impl Fields {
             self.place.as_str(),
             name,
             "Field required",
+            Value::Null,
+        ));
+    }
+
+    /// Reports a value as wrong without repeating it.
+    pub fn wrong_secret(&mut self, name: &str, kind: &str, message: &str) {
+        self.errors.push(FieldError::new(
+            kind,
+            self.place.as_str(),
+            name,
+            message,
             Value::Null,
         ));
     }

@@ -7,6 +7,7 @@ use lamina_api::{
     SampleDataset,
 };
 use lamina_store::datasets::list_visible;
+use lamina_store::settings::Switch;
 use lamina_types::ServeMode;
 
 use crate::ApiError;
@@ -14,7 +15,7 @@ use crate::auth::AuthUser;
 use crate::extract::{Fields, Form, FromFields, OpenDataset, Place, is_form};
 use crate::state::AppState;
 use crate::upload::Parts;
-use crate::{datasets, ingest, places, stats};
+use crate::{datasets, ingest, places, stats, switches};
 
 /// A dataset, to look at and to poll.
 #[utoipa::path(get, path = "/dataset/{dataset_id}", tag = "datasets",
@@ -103,7 +104,7 @@ pub(crate) async fn create_dataset(
     request: Request,
 ) -> Result<Json<CreatedDataset>, ApiError> {
     ingest::may_create(&user)?;
-    let wanted: CreateDataset = read_fields(&state, request).await?.read()?;
+    let wanted: CreateDataset = read_fields(&state, request, "dataset_name").await?.read()?;
     if wanted.name.is_empty() {
         return Err(ApiError::bad_request("dataset_name is required"));
     }
@@ -138,12 +139,16 @@ pub(crate) async fn create_dataset(
 }
 
 /// The text fields of a form in either encoding.
-async fn read_fields(state: &AppState, request: Request) -> Result<Fields, ApiError> {
+pub(crate) async fn read_fields(
+    state: &AppState,
+    request: Request,
+    wanted: &str,
+) -> Result<Fields, ApiError> {
     const MAX_BYTES: u64 = 1024 * 1024;
     if is_form(request.headers()) {
         return Ok(Form::from_request(request, &()).await?.0);
     }
-    let mut parts = Parts::new(request, MAX_BYTES, &state.config.uploads, "dataset_name")?;
+    let mut parts = Parts::new(request, MAX_BYTES, &state.config.uploads, wanted)?;
     let mut pairs = Vec::new();
     while let Some(part) = parts.next().await? {
         let name = part.name().to_owned();
@@ -157,7 +162,7 @@ async fn read_fields(state: &AppState, request: Request) -> Result<Fields, ApiEr
     params(("dataset_id" = Uuid, Path, description = "The dataset")), responses(
     (status = 200, description = "Deleted", body = DeletedDataset),
     (status = 401, description = "No or bad token", body = ErrorBody),
-    (status = 403, description = "Not the owner", body = ErrorBody),
+    (status = 403, description = "Not the owner, or deleting is switched off", body = ErrorBody),
     (status = 404, description = "Unknown or invisible", body = ErrorBody),
     (status = 409, description = "An operation is running", body = ErrorBody),
 ))]
@@ -166,6 +171,7 @@ pub(crate) async fn delete_dataset(
     open: OpenDataset,
 ) -> Result<Json<DeletedDataset>, ApiError> {
     open.owner()?;
+    switches::require(&state, Switch::DeleteDataset).await?;
     let id = open.access.id().as_uuid();
     datasets::delete(&state, open.access).await?;
     Ok(Json(DeletedDataset {

@@ -4,16 +4,16 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use http::request::Parts;
-use lamina_api::{ErrorBody, TaskInfo, TaskList};
+use lamina_api::{ErrorBody, TaskFilters, TaskInfo, TaskList};
+use lamina_store::Principal;
 use lamina_store::tasks::{self as store, TaskFilter, TaskOrder};
-use lamina_types::JobKind;
 use uuid::Uuid;
 
 use crate::ApiError;
 use crate::auth::AuthUser;
 use crate::extract::{Fields, FromFields, Query, path_parameter};
 use crate::state::AppState;
-use crate::tasks::{self, OTHER_TYPES, STATES, TYPES};
+use crate::tasks::{self, METADATA, OTHER_TYPES, STATES, TYPES};
 
 /// Parameters of `GET /tasks`; all are optional.
 #[derive(Debug, utoipa::IntoParams)]
@@ -26,7 +26,7 @@ pub(crate) struct TasksQuery {
     dataset_name: Option<String>,
     /// `DATASET_CREATION`, `ENRICHMENT`, ...
     #[param(value_type = Option<String>)]
-    task_type: Option<Option<JobKind>>,
+    task_type: Option<Option<&'static str>>,
     /// `INITIALIZING`, `RUNNING`, `COMPLETED`, `FAILED`, `ABORTED`.
     #[param(value_type = Option<String>)]
     task_status: Option<&'static str>,
@@ -62,9 +62,12 @@ impl FromFields for TasksQuery {
             ("dataset_id", TaskOrder::Dataset),
             ("created_by", TaskOrder::CreatedBy),
         ];
-        let ours = TYPES.iter().map(|(word, kind)| (*word, Some(*kind)));
+        let jobs = TYPES
+            .iter()
+            .map(|(word, kind)| (*word, Some(kind.as_str())));
+        let metadata = [(METADATA.0, Some(METADATA.1))];
         let others = OTHER_TYPES.iter().map(|word| (*word, None));
-        let types: Vec<(&str, Option<JobKind>)> = ours.chain(others).collect();
+        let types: Vec<(&str, Option<&'static str>)> = jobs.chain(metadata).chain(others).collect();
         Self {
             dataset_id: fields.uuid("dataset_id"),
             dataset_name: fields.text("dataset_name"),
@@ -127,7 +130,7 @@ pub(crate) async fn list_tasks(
 ) -> Result<Json<TaskList>, ApiError> {
     let kinds = match query.task_type {
         None => all_kinds(),
-        Some(kind) => kind.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        Some(kind) => kind.iter().map(|kind| (*kind).to_owned()).collect(),
     };
     let filter = TaskFilter {
         kinds,
@@ -158,8 +161,8 @@ pub(crate) async fn list_tasks(
 }
 
 fn all_kinds() -> Vec<String> {
-    let kinds = TYPES.iter();
-    kinds.map(|(_, kind)| kind.as_str().to_owned()).collect()
+    let jobs = TYPES.iter().map(|(_, kind)| kind.as_str());
+    jobs.chain([METADATA.1]).map(str::to_owned).collect()
 }
 
 /// The id of a path; one that cannot be read is as unknown as one that was never given out.
@@ -185,10 +188,113 @@ pub(crate) async fn get_task(
     AuthUser(user): AuthUser,
     TaskId(id): TaskId,
 ) -> Result<Json<TaskInfo>, ApiError> {
+    let task = find(&state, &user, id).await?;
+    Ok(Json(tasks::info(&state.pool, task).await?))
+}
+
+async fn find(
+    state: &AppState,
+    user: &Principal,
+    id: Option<Uuid>,
+) -> Result<store::Task, ApiError> {
     let found = match id {
-        Some(id) => store::find(&state.pool, &user, &all_kinds(), id).await?,
+        Some(id) => store::find(&state.pool, user, &all_kinds(), id).await?,
         None => None,
     };
-    let task = found.ok_or_else(|| ApiError::not_found("Task not found"))?;
+    found.ok_or_else(|| ApiError::not_found("Task not found"))
+}
+
+/// Between which moments.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TaskTimes {
+    /// Not before; `2026-03-01T14:30:00Z`.
+    #[param(value_type = Option<String>)]
+    start_time_from: Option<DateTime<Utc>>,
+    /// Not after.
+    #[param(value_type = Option<String>)]
+    start_time_to: Option<DateTime<Utc>>,
+}
+
+impl FromFields for TaskTimes {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            start_time_from: moment(fields, "start_time_from"),
+            start_time_to: moment(fields, "start_time_to"),
+        }
+    }
+}
+
+/// What the tasks of the caller can be filtered by.
+#[utoipa::path(get, path = "/tasks/filters", tag = "tasks", params(TaskTimes), responses(
+    (status = 200, description = "Each value once", body = TaskFilters),
+    (status = 401, description = "No or bad token", body = ErrorBody),
+    (status = 422, description = "A parameter cannot be parsed", body = ErrorBody),
+))]
+pub(crate) async fn get_task_filters(
+    State(state): State<AppState>,
+    AuthUser(user): AuthUser,
+    Query(times): Query<TaskTimes>,
+) -> Result<Json<TaskFilters>, ApiError> {
+    let filter = TaskFilter {
+        kinds: all_kinds(),
+        from: times.start_time_from,
+        to: times.start_time_to,
+        ..TaskFilter::default()
+    };
+    let found = store::facets(&state.pool, &user, &filter).await?;
+    let (mut dataset_names, dataset_ids): (Vec<String>, Vec<Uuid>) =
+        found.datasets.into_iter().unzip();
+    dataset_names.dedup();
+    let types = found
+        .kinds
+        .iter()
+        .map(|kind| tasks::type_of(kind).to_owned());
+    Ok(Json(TaskFilters {
+        dataset_names,
+        dataset_ids,
+        task_types: types.collect(),
+        created_by: found.created_by,
+    }))
+}
+
+/// Ends the creation of a dataset, which is in error then. What was uploaded is kept.
+#[utoipa::path(post, path = "/tasks/{task_id}/abort", tag = "tasks",
+    params(("task_id" = Uuid, Path, description = "The task")), responses(
+    (status = 200, description = "Aborted", body = TaskInfo),
+    (status = 401, description = "No or bad token", body = ErrorBody),
+    (status = 403, description = "You may only look", body = ErrorBody),
+    (status = 404, description = "Unknown or invisible", body = ErrorBody),
+    (status = 409, description = "No creation, it has ended, or it is being published", body = ErrorBody),
+))]
+pub(crate) async fn abort_task(
+    State(state): State<AppState>,
+    AuthUser(user): AuthUser,
+    TaskId(id): TaskId,
+) -> Result<Json<TaskInfo>, ApiError> {
+    let task = find(&state, &user, id).await?;
+    let id = tasks::abort(&state, &user, task).await?;
+    let task = find(&state, &user, Some(id)).await?;
+    Ok(Json(tasks::info(&state.pool, task).await?))
+}
+
+/// Begins a creation that failed or was aborted anew, under the same id.
+#[utoipa::path(post, path = "/tasks/{task_id}/retry", tag = "tasks",
+    params(("task_id" = Uuid, Path, description = "The task")), responses(
+    (status = 200, description = "It waits for a worker", body = TaskInfo),
+    (status = 400, description = "No creation, or it has neither failed nor been aborted", body = ErrorBody),
+    (status = 401, description = "No or bad token", body = ErrorBody),
+    (status = 403, description = "You may only look", body = ErrorBody),
+    (status = 404, description = "Unknown or invisible", body = ErrorBody),
+    (status = 409, description = "A worker is still busy with it", body = ErrorBody),
+))]
+pub(crate) async fn retry_task(
+    State(state): State<AppState>,
+    AuthUser(user): AuthUser,
+    TaskId(id): TaskId,
+) -> Result<Json<TaskInfo>, ApiError> {
+    let task = find(&state, &user, id).await?;
+    let id = tasks::retry(&state, &user, task).await?;
+    let task = find(&state, &user, Some(id)).await?;
     Ok(Json(tasks::info(&state.pool, task).await?))
 }

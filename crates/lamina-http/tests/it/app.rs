@@ -189,6 +189,22 @@ impl TestApp {
         }
     }
 
+    /// As [`Self::send`], but of a stream that never ends only the head is taken.
+    pub async fn send_for_head(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let kind = parts.headers.get(header::CONTENT_TYPE);
+        let body = match kind {
+            Some(kind) if kind == "text/event-stream" => Vec::new(),
+            _ => body.collect().await.unwrap().to_bytes().to_vec(),
+        };
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
     pub async fn call(&self, method: &str, path: &str, caller: Option<&TestUser>) -> Answer {
         self.send(request(method, path, caller, Body::empty()))
             .await

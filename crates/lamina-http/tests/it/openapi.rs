@@ -97,10 +97,11 @@ async fn every_described_operation_is_served_and_asks_who_calls(pool: PgPool) {
         let path = path.replace("{trans_id}", "1");
         let path = path.replace(['{', '}'], "");
         let answer = app.call(method, &path, None).await;
-        let expected = if path.ends_with("/healthcheck") {
-            200
-        } else {
-            401
+        let expected = match path.rsplit('/').next() {
+            Some("healthcheck") => 200,
+            // Signing in is how one becomes known.
+            Some("auth") if method == "POST" => 422,
+            _ => 401,
         };
         assert_eq!(answer.code(), expected, "{line}");
     }

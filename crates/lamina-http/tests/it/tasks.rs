@@ -149,3 +149,148 @@ async fn tasks_are_filtered_sorted_and_paged(pool: PgPool) {
         assert_eq!(answer.code(), 422, "{query}");
     }
 }
+
+/// A dataset that is being created, with its task.
+async fn created(app: &TestApp, owner: &TestUser) -> (String, String) {
+    let path = app.photos.join("one");
+    fs_err::create_dir_all(&path).unwrap();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("path", path.to_str().unwrap())
+        .append_pair("name", "Roads")
+        .finish();
+    let answer = app.get(&format!("/api/v1/process?{query}"), owner).await;
+    assert_eq!(answer.code(), 200, "{}", answer.text());
+    let page = tasks(app, owner, "task_type=DATASET_CREATION").await;
+    let text = |name: &str| page["tasks"][0][name].as_str().unwrap().to_owned();
+    (text("dataset_id"), text("task_id"))
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn a_creation_is_aborted_and_tried_again(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (ada, bob) = (
+        app.user("ada", Role::Editor).await,
+        app.user("bob", Role::Editor).await,
+    );
+    let (dataset, task) = created(&app, &ada).await;
+    let (abort, retry) = (
+        format!("/api/v1/tasks/{task}/abort"),
+        format!("/api/v1/tasks/{task}/retry"),
+    );
+    assert_eq!(
+        app.call("POST", &retry, Some(&ada)).await.code(),
+        400,
+        "it has not ended"
+    );
+    let foreign = app.call("POST", &abort, Some(&bob)).await;
+    assert_eq!(foreign.code(), 404);
+    let never = app.call("POST", "/api/v1/tasks/x/abort", Some(&bob)).await;
+    assert_eq!(foreign.body, never.body);
+
+    // A worker has a chunk in hand.
+    let claimed = "update job_chunks set state = 'running', lease_token = 7, lease_expires_at = now() + interval '1 hour'";
+    sqlx::query(claimed).execute(&app.pool).await.unwrap();
+    let aborted = app.call("POST", &abort, Some(&ada)).await;
+    assert_eq!(
+        (aborted.code(), &aborted.json()["status"]),
+        (200, &json!("ABORTED"))
+    );
+    assert_eq!(app.call("POST", &abort, Some(&ada)).await.code(), 409);
+    let shown = app
+        .get(&format!("/api/v1/dataset/{dataset}"), &ada)
+        .await
+        .json();
+    assert_eq!(
+        (&shown["status_new"], &shown["fatal_error_msg"]),
+        (&json!("ERROR"), &json!("The creation was aborted."))
+    );
+
+    let again = app.call("POST", &retry, Some(&ada)).await;
+    assert_eq!(
+        (again.code(), &again.json()["status"]),
+        (200, &json!("INITIALIZING"))
+    );
+    assert_eq!(again.json()["task_id"], json!(task));
+    let shown = app
+        .get(&format!("/api/v1/dataset/{dataset}"), &ada)
+        .await
+        .json();
+    assert_eq!(
+        (&shown["status_new"], &shown["fatal_error_msg"]),
+        (&json!("INDEXING"), &Value::Null)
+    );
+    let open = "select count(*) from job_chunks where state = 'ready' and phase = 'list' and lease_token = 0";
+    assert_eq!(
+        app.count(open).await,
+        1,
+        "and the worker has lost its lease"
+    );
+    assert_eq!(app.count("select count(*) from job_chunks").await, 1);
+
+    sqlx::query("update job_states set phase = 'publish', state = 'running'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let committed = app.call("POST", &abort, Some(&ada)).await;
+    assert_eq!(committed.code(), 409);
+    assert!(committed.detail().contains("published"));
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn only_creations_are_aborted_and_retried(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ada = app.user("ada", Role::Editor).await;
+    enriched(&app, &ada).await;
+    let page = tasks(&app, &ada, "").await;
+    let task = page["tasks"][0]["task_id"].as_str().unwrap();
+    let abort = app
+        .call("POST", &format!("/api/v1/tasks/{task}/abort"), Some(&ada))
+        .await;
+    assert_eq!(abort.code(), 409);
+    let retry = app
+        .call("POST", &format!("/api/v1/tasks/{task}/retry"), Some(&ada))
+        .await;
+    assert_eq!(retry.code(), 400);
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn the_filters_are_those_of_ones_own_tasks(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (ada, bob) = (
+        app.user("ada", Role::Editor).await,
+        app.user("bob", Role::Editor).await,
+    );
+    let (dataset, _) = created(&app, &ada).await;
+    let copy = enriched(&app, &ada).await;
+    let filters = app.get("/api/v1/tasks/filters", &ada).await.json();
+    assert_eq!(
+        filters["dataset_names"],
+        json!(["Road scenes (enriched)", "Roads"])
+    );
+    assert_eq!(filters["dataset_ids"], json!([copy, dataset]));
+    assert_eq!(
+        filters["task_types"],
+        json!(["ENRICHMENT", "DATASET_CREATION"])
+    );
+    assert_eq!(filters["created_by"], json!(["ada"]));
+    let none = app
+        .get(
+            "/api/v1/tasks/filters?start_time_to=2020-01-01T00:00:00Z",
+            &ada,
+        )
+        .await
+        .json();
+    let foreign = app.get("/api/v1/tasks/filters", &bob).await.json();
+    for empty in [none, foreign] {
+        assert_eq!(
+            empty,
+            json!({"dataset_names": [], "dataset_ids": [], "task_types": [], "created_by": []})
+        );
+    }
+    assert_eq!(
+        app.get("/api/v1/tasks/filters?start_time_from=x", &ada)
+            .await
+            .code(),
+        422
+    );
+}

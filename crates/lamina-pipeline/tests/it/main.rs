@@ -15,4 +15,6 @@ mod played;
 #[cfg(test)]
 mod trouble;
 #[cfg(test)]
+mod views;
+#[cfg(test)]
 mod world;

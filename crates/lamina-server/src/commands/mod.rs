@@ -12,5 +12,6 @@ pub mod openapi;
 pub mod quick_start;
 pub mod serve;
 pub mod token;
+pub mod users;
 pub mod verify;
 pub mod worker;

@@ -93,6 +93,7 @@ const OWNERS: [(&str, &[&str]); 27] = [
     ),
     ("object_store", &["lamina-store"]),
     ("aes-gcm", &["lamina-store"]),
+    ("argon2", &["lamina-store"]),
     ("axum", &["lamina-http"]),
     ("tower-http", &["lamina-http"]),
     ("hyper", &["lamina-http"]),
