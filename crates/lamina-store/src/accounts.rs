@@ -1,10 +1,10 @@
 //! What changes about people: names, passwords, roles, whether they may enter, and the end of their account.
 
-use lamina_types::UserId;
+use lamina_types::{DatasetId, DatasetStatus, UserId};
 use sqlx::{PgConnection, PgExecutor, Row};
 
 use crate::users::{Role, User};
-use crate::{StoreError, sessions};
+use crate::{StoreError, columns, sessions};
 
 /// What a new account has beside its name and role.
 #[derive(Debug, Clone, Default)]
@@ -199,7 +199,7 @@ pub async fn set_role(
 /// Gives all datasets of one user to another. Drafts, which hold nothing but files in the old owner's name, are deleted.
 ///
 /// # Errors
-/// Conflict (`Malformed` never): a dataset is being worked on in the old owner's name.
+/// [`StoreError::StatusConflict`]: a dataset is being worked on in the old owner's name.
 pub async fn hand_over(
     conn: &mut PgConnection,
     from: UserId,
@@ -208,17 +208,17 @@ pub async fn hand_over(
     if from == to {
         return Ok(0);
     }
-    let sql = "select id from datasets where owner_id = $1 and deleted_at is null \
+    let sql = "select id, status from datasets where owner_id = $1 and deleted_at is null \
                and status in ('INDEXING', 'READ ONLY') limit 1";
-    let busy: Option<uuid::Uuid> = sqlx::query_scalar(sql)
+    let busy = sqlx::query(sql)
         .bind(from.as_uuid())
         .fetch_optional(&mut *conn)
         .await?;
-    if let Some(id) = busy {
+    if let Some(row) = busy {
         return Err(StoreError::StatusConflict {
-            dataset: lamina_types::DatasetId::from_uuid(id),
-            current: lamina_types::DatasetStatus::Indexing,
-            wanted: lamina_types::DatasetStatus::Ready,
+            dataset: DatasetId::from_uuid(row.try_get("id")?),
+            current: columns::text(&row, "status")?,
+            wanted: DatasetStatus::Ready,
         });
     }
     let sql = "update datasets set deleted_at = now(), link_epoch = link_epoch + 1, revision = revision + 1 \

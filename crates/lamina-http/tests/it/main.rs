@@ -30,6 +30,7 @@ mod people;
 mod process;
 mod search_image;
 mod serve;
+mod sharing;
 mod tags;
 mod tasks;
 mod uploads;

@@ -48,6 +48,11 @@ impl Person {
         Self::Owner,
     ];
 
+    /// Whether nothing is shared with them.
+    pub fn is_outsider(self) -> bool {
+        matches!(self, Self::Nobody | Self::Stranger | Self::Admin) || self.has_bad_token()
+    }
+
     /// Whether they bring a token that is none (any more).
     pub fn has_bad_token(self) -> bool {
         matches!(
