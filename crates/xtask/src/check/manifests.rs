@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 27] = [
+const OWNERS: [(&str, &[&str]); 28] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("webp", &["lamina-media"]),
