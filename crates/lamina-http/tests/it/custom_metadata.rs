@@ -261,10 +261,16 @@ async fn values_are_a_filter_of_explore(pool: PgPool) {
     ] {
         assert_eq!(asked(right.clone()).await, 200, "{right}");
         let plan = app.read_side.asked.lock().unwrap().clone().unwrap();
-        let is_ours = |filter: &Filter| match filter {
-            Filter::Is(Leaf::CustomMetadata(CustomMetadata { .. })) => true,
-            Filter::Not(inner) => matches!(**inner, Filter::Is(Leaf::CustomMetadata(_))),
-            _ => false,
+        let is_ours = |filter: &Filter| {
+            let filter = if let Filter::Not(inner) = filter {
+                inner
+            } else {
+                filter
+            };
+            matches!(
+                filter,
+                Filter::Is(Leaf::CustomMetadata(CustomMetadata { .. }))
+            )
         };
         assert!(is_ours(&plan.filters[0]), "{right}");
     }

@@ -76,7 +76,7 @@ impl Operation {
             .method(self.method.as_str())
             .uri(target)
             .header(header::HOST, "lamina.test:2080");
-        if let Some(token) = cast.token_of(person) {
+        if let Some(token) = cast.token_of(app, person).await {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let (kind, body) = match self.body.as_deref() {

@@ -75,7 +75,6 @@ pub struct Cast {
     deleted: TestUser,
     disabled: TestUser,
     revoked: String,
-    session: String,
 }
 
 impl Cast {
@@ -99,9 +98,6 @@ impl Cast {
             .await
             .unwrap();
         let viewer = app.user("vic", Role::Editor).await;
-        let life = Duration::from_secs(3_600);
-        let session = sessions::begin(&app.pool, viewer.user.id, life, None);
-        let session = session.await.unwrap().expose().to_owned();
         Self {
             onlooker: app.user("lou", Role::Viewer).await,
             editor: app.user("eve", Role::Editor).await,
@@ -113,12 +109,11 @@ impl Cast {
             deleted,
             disabled,
             revoked,
-            session,
         }
     }
 
-    /// What they send as bearer token.
-    pub fn token_of(&self, person: Person) -> Option<String> {
+    /// What they send as bearer token. A session is begun for each call: one of them is to sign out.
+    pub async fn token_of(&self, app: &TestApp, person: Person) -> Option<String> {
         Some(match person {
             Person::Nobody => return None,
             Person::Forger => token(&self.owner.key, &self.stranger.secret),
@@ -127,7 +122,11 @@ impl Cast {
             Person::Disabled => self.disabled.token(),
             Person::Stranger => self.stranger.token(),
             Person::Admin => self.admin.token(),
-            Person::Viewer => self.session.clone(),
+            Person::Viewer => {
+                let life = Duration::from_secs(3_600);
+                let begun = sessions::begin(&app.pool, self.viewer.user.id, life, None).await;
+                begun.unwrap().expose().to_owned()
+            }
             Person::Onlooker => self.onlooker.token(),
             Person::Editor => self.editor.token(),
             Person::Owner => self.owner.token(),

@@ -55,11 +55,13 @@ impl Things {
         for kind in Kind::ALL {
             let owner = match kind {
                 Kind::Others | Kind::Public => &cast.other_owner,
-                _ => &cast.owner,
+                Kind::Own | Kind::Shared | Kind::Deleted | Kind::Never => &cast.owner,
             };
             let ids = match kind {
                 Kind::Never => never(),
-                _ => one_of_everything(app, owner).await,
+                Kind::Own | Kind::Others | Kind::Shared | Kind::Public | Kind::Deleted => {
+                    one_of_everything(app, owner).await
+                }
             };
             all.insert(kind, ids);
         }
