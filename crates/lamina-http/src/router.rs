@@ -18,9 +18,9 @@ use crate::docs_page::DocsPage;
 use crate::examples;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    accounts, annotations, custom_metadata, datasets, docs, duplicates, enrichment, explore, export,
-    health, images, ingestion, media, notifications, process, search_image, settings, sharing, tags,
-    tasks, uploads, user_config, users, vector_search, views, workspaces,
+    accounts, annotations, custom_metadata, datasets, docs, duplicates, enrichment, explore,
+    export, health, images, ingestion, media, notifications, process, search_image, settings,
+    sharing, tags, tasks, uploads, user_config, users, vector_search, views, workspaces,
 };
 use crate::state::AppState;
 
