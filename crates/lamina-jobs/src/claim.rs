@@ -20,10 +20,15 @@ pub struct ClaimRequest {
 }
 
 /// How many lost leases make a chunk of several units be cut in half; one is enough for a half.
-const EXPIRIES_BEFORE_SPLIT: i32 = 2;
+const EXPIRIES_BEFORE_SPLIT: i32 = 3;
 
-/// How many times a suspect unit may end its worker alone before it is given up.
-const EXPIRIES_OF_A_SUSPECT: i32 = 2;
+/// How many times a suspect unit may end its worker alone before it is given up. Workers are also ended by what has nothing to
+/// do with their work (restarts, a host short of memory), and a picture given up for that is a picture wrongly left out.
+const EXPIRIES_OF_A_SUSPECT: i32 = 3;
+
+/// How many times a unit is handed over to be given up. That takes no model and next to no time, so whoever is ended each time
+/// has a cause that no giving up removes.
+const LAST_CHANCES: i32 = 3;
 
 // `load`: running chunks per owner. `line`: live jobs in the order of turns: the owner with the fewest running chunks, of
 // several the one who was served longest ago (with one slot nothing is running when it is asked, and with more owners than
@@ -159,11 +164,11 @@ impl History {
                 || self.is_suspect && self.expiries >= EXPIRIES_OF_A_SUSPECT)
     }
 
-    /// It was handed over as exhausted before, and the worker did not live to say what came of it.
+    /// It was handed over as exhausted often enough, and no worker lived to say what came of it.
     const fn is_spent(&self, max_attempts: i32) -> bool {
         self.is_single
-            && (self.attempt > max_attempts + 1
-                || self.is_suspect && self.expiries > EXPIRIES_OF_A_SUSPECT)
+            && (self.attempt > max_attempts + LAST_CHANCES
+                || self.is_suspect && self.expiries >= EXPIRIES_OF_A_SUSPECT + LAST_CHANCES)
     }
 }
 
@@ -183,13 +188,13 @@ mod tests {
         assert!(
             history(true, 6, 0, false).is_exhausted(5) && !history(true, 6, 0, false).is_spent(5)
         );
-        assert!(history(true, 7, 0, false).is_spent(5));
+        assert!(history(true, 9, 0, false).is_spent(5) && !history(true, 8, 0, false).is_spent(5));
         assert!(!history(false, 9, 9, true).is_exhausted(5));
-        // A unit on its own that ended its worker twice; an ordinary single chunk may be unlucky more often.
+        // A unit on its own that ended its worker three times; an ordinary single chunk may be unlucky more often.
         assert!(
-            history(true, 3, 2, true).is_exhausted(5)
-                && !history(true, 3, 2, false).is_exhausted(5)
+            history(true, 4, 3, true).is_exhausted(5)
+                && !history(true, 4, 3, false).is_exhausted(5)
         );
-        assert!(history(true, 4, 3, true).is_spent(5));
+        assert!(!history(true, 5, 5, true).is_spent(5) && history(true, 5, 6, true).is_spent(5));
     }
 }

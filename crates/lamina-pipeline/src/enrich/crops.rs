@@ -105,7 +105,7 @@ async fn lookers(task: &EnrichTask<'_>, regions: &[i64]) -> Result<Vec<Looker>, 
             Task::Encode,
             names,
             &plan.index,
-            lacking,
+            (lacking, !task.chunk.exhausted),
         );
         lookers.push(looker.await?);
     }
@@ -125,7 +125,7 @@ async fn lookers(task: &EnrichTask<'_>, regions: &[i64]) -> Result<Vec<Looker>, 
             Task::of(step.enrichment_type),
             names,
             &step.key,
-            lacking,
+            (lacking, !task.chunk.exhausted),
         );
         lookers.push(looker.await?);
     }

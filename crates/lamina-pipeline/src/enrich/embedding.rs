@@ -41,7 +41,7 @@ pub(crate) async fn embed(
     let ids: Vec<i64> = wanted.iter().map(|(_, region, _)| *region).collect();
     let lacking = regions::lacking(pool, key, &ids).await?;
     let names = (INDEX_SLOT, INDEX_SLOT);
-    let lookers = [Looker::new(workshop, 0, Task::Encode, names, key, lacking).await?];
+    let lookers = [Looker::new(workshop, 0, Task::Encode, names, key, (lacking, true)).await?];
     let unmeasured = regions::unmeasured(pool, MEASURES_VERSION, &ids).await?;
     let unmeasured: HashSet<i64> = unmeasured.into_iter().collect();
     let mut by_picture: BTreeMap<u32, BTreeMap<i64, BoundingBox>> = BTreeMap::new();

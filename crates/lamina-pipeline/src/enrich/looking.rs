@@ -36,7 +36,8 @@ pub(super) type Answers = BTreeMap<u32, Result<Answer, Rejection>>;
 pub(super) type Inputs = BTreeMap<u32, ModelInput>;
 
 impl Looker {
-    /// The model of a step, loaded only if there is anything for it to do.
+    /// The model of a step, loaded only if there is anything for it to do and `is_needed`: whoever leaves out what ended its
+    /// worker loads nothing, because loading takes long enough to be ended itself, or was what ended the worker.
     ///
     /// # Errors
     /// It cannot be loaded.
@@ -46,9 +47,9 @@ impl Looker {
         task: Task,
         (kind, slot): (&str, &str),
         key: &SpaceKey,
-        lacking: Vec<i64>,
+        (lacking, is_needed): (Vec<i64>, bool),
     ) -> Result<Self, PipelineError> {
-        let model = if lacking.is_empty() {
+        let model = if lacking.is_empty() || !is_needed {
             None
         } else {
             let loaded = workshop.models.picture_model(task, key).await;

@@ -87,7 +87,7 @@ async fn lookers(task: &EnrichTask<'_>, pictures: &[Media]) -> Result<Vec<Looker
             Task::of(kind),
             names,
             &step.key,
-            lacking,
+            (lacking, !task.chunk.exhausted),
         );
         lookers.push(looker.await?);
     }

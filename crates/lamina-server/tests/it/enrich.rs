@@ -212,65 +212,6 @@ fn a_server_that_ends_at_each_named_point_of_an_enrichment_finishes_it() {
 }
 
 #[test]
-fn a_server_killed_at_random_moments_of_an_enrichment_finishes_as_if_undisturbed() {
-    let rounds: u32 = std::env::var("CHAOS_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(3);
-    let seed: u64 = std::env::var("CHAOS_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0x1a31_4a04);
-    eprintln!("CHAOS_SEED={seed}");
-    let mut random = lamina_media::demo::Random::new(seed);
-    let home = installation();
-    let folder = photos(&home, 24);
-    let source = import(&home, &folder, "drawn")["dataset_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let (server, client) = served(&home);
-    let body = everything(&client, &source);
-    let begun = Instant::now();
-    let undisturbed = ask(&client, &source, &body);
-    assert_eq!(at_rest(&client, &undisturbed)["status_new"], "READY");
-    let span = begun.elapsed();
-    let expected = (said(&client, &undisturbed), counts(&client, &undisturbed));
-    drop(server);
-    for round in 0..rounds {
-        // A fresh home: what was said before would make the run too short to hit.
-        let home = installation();
-        let source = import(&home, &folder, "drawn")["dataset_id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let server = short_lease(&home, None);
-        let client = server.client(Some(home.token().unwrap()));
-        let begun = Instant::now();
-        let copy = ask(&client, &source, &body);
-        let moment = span.mul_f64(f64::from(random.below(1_000) as u32) / 1_000.0);
-        while begun.elapsed() < moment {
-            std::thread::yield_now();
-        }
-        server.kill().unwrap();
-        let server = short_lease(&home, None);
-        let client = server.client(Some(home.token().unwrap()));
-        let dataset = at_rest(&client, &copy);
-        assert_eq!(dataset["status_new"], "READY", "round {round}: {dataset}");
-        assert_eq!(
-            get(&client, &format!("/dataset/{source}"))["status_new"],
-            "READY"
-        );
-        assert_eq!(
-            (said(&client, &copy), counts(&client, &copy)),
-            expected,
-            "round {round}, killed after {moment:?}"
-        );
-        assert_clean(&home);
-    }
-}
-
-#[test]
 fn two_workers_share_an_enrichment_and_the_death_of_one_loses_nothing() {
     let home = installation();
     let folder = photos(&home, 60);

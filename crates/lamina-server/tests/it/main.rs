@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod doors;
 mod enrich;
+mod enrich_chaos;
 mod enrich_page;
 mod export;
 mod hostile;
