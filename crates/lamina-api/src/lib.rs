@@ -24,6 +24,7 @@ mod people;
 mod preview;
 mod process;
 mod saved_view;
+mod snapshot;
 mod tags;
 mod task;
 mod time;
@@ -59,6 +60,7 @@ pub use saved_view::{
     AllMarkedRead, Creator, MarkedRead, NotificationInfo, NotificationList, SavedView,
     SavedViewList, TrendPoint, UnreadCount, ViewAlerting, ViewStats, ViewTrend,
 };
+pub use snapshot::SnapshotInfo;
 pub use tags::{DeletedTag, TagChange, TagDetails};
 pub use task::{TaskFilters, TaskInfo, TaskList};
 pub use time::{Timestamp, WholeSeconds};

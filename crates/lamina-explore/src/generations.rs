@@ -112,6 +112,30 @@ impl Shelf<'_> {
         row.ok_or(ExploreError::NothingIndexed(space.entity_type))
     }
 
+    /// A published generation for a job that builds on it: from its file, or derived anew when that is damaged.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub async fn load(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+        row: &generations::Generation,
+    ) -> Result<Generation, ExploreError> {
+        let expected = expectation(row, space);
+        let path = self.blobs.generation_path(&row.blob_key)?;
+        let reason = match tokio::task::spawn_blocking(move || open(&path, &expected)).await? {
+            Ok(generation) => return Ok(generation),
+            Err(reason) => reason,
+        };
+        tracing::warn!(
+            dataset.id = %dataset, generation.number = row.number, reason,
+            "the index file of a dataset cannot be used: what builds on it derives it anew"
+        );
+        let (settings, stop) = (self.settings, self.stop.clone());
+        build(self.pool, dataset, space, row.number, settings, stop).await
+    }
+
     /// A published generation. A file that is damaged, missing or of another generation is reported once, a rebuild job is
     /// queued, and the same data is derived in memory, so that answers stay right meanwhile.
     ///

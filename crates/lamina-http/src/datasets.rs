@@ -7,6 +7,7 @@ use lamina_store::sqlx::Connection as _;
 use lamina_types::{DatasetStatus, JobKind, RemoveSpec};
 
 use crate::ApiError;
+use crate::snapshots;
 use crate::state::AppState;
 
 /// A dataset as contract 3.1 shows it.
@@ -101,6 +102,7 @@ pub(crate) async fn delete(state: &AppState, access: DatasetAccess) -> Result<()
                 Phase::single(JobKind::Remove.first_phase()),
             )?;
             lamina_jobs::enqueue(&mut tx, job).await?;
+            snapshots::remove(&mut tx, dataset.id, None).await?;
             Ok(tx.commit().await?)
         })
         .await

@@ -9,6 +9,7 @@
 //! 422/400, 409; the handler calls one function and wraps its result in a type of `lamina-api`. What changes something runs in
 //! a task of its own, so that a client that leaves cannot cut it in half.
 
+mod additions;
 mod annotations;
 mod archives;
 mod auth;
@@ -47,6 +48,7 @@ mod saved_views;
 mod selection;
 mod serve;
 mod sharing;
+mod snapshots;
 mod state;
 mod stats;
 mod switches;

@@ -18,9 +18,10 @@ use crate::docs_page::DocsPage;
 use crate::examples;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
-    accounts, annotations, custom_metadata, datasets, docs, duplicates, enrichment, explore,
-    export, health, images, ingestion, media, notifications, process, search_image, settings,
-    sharing, tags, tasks, uploads, user_config, users, vector_search, views, workspaces,
+    accounts, additions, annotations, custom_metadata, datasets, docs, duplicates, enrichment,
+    explore, export, health, images, ingestion, media, notifications, process, search_image,
+    settings, sharing, snapshots, tags, tasks, uploads, user_config, users, vector_search, views,
+    workspaces,
 };
 use crate::state::AppState;
 
@@ -109,6 +110,18 @@ fn plain_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::create_dataset))
         .routes(routes!(datasets::get_dataset, datasets::delete_dataset))
         .routes(routes!(datasets::get_dataset_stats))
+        .routes(routes!(additions::add_media_from_path))
+        .routes(routes!(additions::reindex_dataset))
+        .routes(routes!(
+            snapshots::list_snapshots,
+            snapshots::create_snapshot
+        ))
+        .routes(routes!(
+            snapshots::change_snapshot,
+            snapshots::delete_snapshot
+        ))
+        .routes(routes!(snapshots::restore_snapshot))
+        .routes(routes!(snapshots::clone_snapshot))
         .routes(routes!(ingestion::create_draft_dataset))
         .routes(routes!(ingestion::open_upload))
         .routes(routes!(ingestion::process_files))
@@ -214,6 +227,7 @@ fn upload_routes() -> OpenApiRouter<AppState> {
         // Loading a model may take longer than any other request.
         .routes(routes!(enrichment::preview_enrichment))
         .routes(routes!(uploads::upload_archive))
+        .routes(routes!(additions::add_media))
         .routes(routes!(search_image::search_image_similarity))
 }
 

@@ -17,15 +17,17 @@ use crate::{ApiError, now};
 pub(crate) const TYPES: &[(&str, JobKind)] = &[
     ("DATASET_CREATION", JobKind::Ingest),
     ("ENRICHMENT", JobKind::Enrich),
+    ("MEDIA_ADDITION", JobKind::Add),
+    ("REINDEX", JobKind::Reindex),
+    ("SNAPSHOT_RESTORE", JobKind::Restore),
+    ("SNAPSHOT_CLONE", JobKind::Clone),
 ];
 
-/// Types of the contract that this version has none of.
-pub(crate) const OTHER_TYPES: &[&str] = &[
-    "MEDIA_ADDITION",
-    "REINDEX",
-    "SNAPSHOT_RESTORE",
-    "SNAPSHOT_CLONE",
-];
+/// What the contract calls a kind of the queue, if it is a task at all.
+pub(crate) fn type_of_kind(kind: &str) -> Option<&'static str> {
+    let found = TYPES.iter().find(|(_, known)| known.as_str() == kind);
+    found.map(|(word, _)| *word)
+}
 
 /// Fields of custom metadata are tasks without a job.
 pub(crate) const METADATA: (&str, &str) = ("CUSTOM_METADATA", "custom_metadata");
@@ -82,7 +84,7 @@ pub(crate) fn type_of(kind: &str) -> &'static str {
     if kind == METADATA.1 {
         return METADATA.0;
     }
-    word(TYPES, |known| known.as_str() == kind)
+    type_of_kind(kind).unwrap_or_default()
 }
 
 /// Phase of a creation that cannot be taken back.
@@ -169,15 +171,31 @@ fn word<T>(words: &[(&'static str, T)], is_it: impl Fn(&T) -> bool) -> &'static 
     found.map_or("", |(word, _)| word)
 }
 
+/// What is being done, for people.
+fn what(kind: &str) -> &'static str {
+    if kind == METADATA.1 {
+        return "Custom metadata";
+    }
+    match kind.parse() {
+        Ok(JobKind::Enrich) => "Enrichment",
+        Ok(JobKind::Add) => "Media addition",
+        Ok(JobKind::Reindex) => "Reindex",
+        Ok(JobKind::Restore) => "Snapshot restore",
+        Ok(JobKind::Clone) => "Snapshot clone",
+        Ok(
+            JobKind::Ingest
+            | JobKind::Rebuild
+            | JobKind::Remove
+            | JobKind::Annotate
+            | JobKind::Export,
+        )
+        | Err(_) => "Dataset creation",
+    }
+}
+
 /// One sentence: what is being done, how fast, how long it will take.
 fn message(task: &Task, steps: &[Step], seconds: i64) -> String {
-    let what = if task.kind == JobKind::Enrich.as_str() {
-        "Enrichment"
-    } else if task.kind == METADATA.1 {
-        "Custom metadata"
-    } else {
-        "Dataset creation"
-    };
+    let what = what(&task.kind);
     match task.state.as_str() {
         "queued" if task.kind == METADATA.1 => format!("{what} waits for a file"),
         "queued" => format!("{what} waits for a worker"),

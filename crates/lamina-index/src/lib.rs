@@ -15,6 +15,7 @@
 //! below 1e-6 is 0: half-precision storage and f32 sums resolve no less.
 
 mod all_pairs;
+mod append;
 mod clusters;
 mod column;
 mod damage;
@@ -40,6 +41,7 @@ mod stop;
 mod twins;
 mod vectors;
 
+pub use append::append;
 pub use damage::DamagedGeneration;
 pub use duplicates::{DUPLICATE_LADDER, DUPLICATE_STEPS, Duplicates, duplicate_confidence};
 pub use error::{ErrorClass, IndexError, VectorError};

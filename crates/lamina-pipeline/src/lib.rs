@@ -14,7 +14,9 @@ mod export;
 pub mod ingest;
 mod publication;
 mod rebuild;
+mod reindex;
 mod remove;
+mod snapshots;
 pub mod sources;
 pub mod stages;
 pub mod views;
@@ -34,6 +36,10 @@ pub fn handlers(workshop: &Workshop, explorer: &Explorer) -> Vec<Arc<dyn JobHand
     vec![
         Arc::new(ingest::IngestHandler::new(workshop.clone())),
         Arc::new(enrich::EnrichHandler::new(workshop.clone())),
+        Arc::new(ingest::AddHandler::new(workshop.clone())),
+        Arc::new(snapshots::RestoreHandler::new(workshop.clone())),
+        Arc::new(snapshots::CloneHandler::new(workshop.clone())),
+        Arc::new(reindex::ReindexHandler::new(workshop.clone())),
         Arc::new(rebuild::RebuildHandler::new(workshop.clone())),
         Arc::new(remove::RemoveHandler::new(workshop.clone())),
         Arc::new(annotate::AnnotateHandler::new(workshop.clone())),

@@ -1,15 +1,27 @@
 //! A new generation: built, written, and published by one row (publish order of hardening P57).
 
-use lamina_explore::{generations as building, index_settings};
-use lamina_index::{Generation, StopFlag};
+use std::sync::Arc;
+
+use lamina_explore::generations::{self as building, Shelf};
+use lamina_explore::index_settings;
+use lamina_index::{Generation, GenerationHeader, StopFlag, VectorBlock};
 use lamina_jobs::{JobContext, JobError};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgConnection;
 use lamina_store::{BlobStore, generations};
-use lamina_types::DatasetId;
+use lamina_types::{DatasetId, UserId};
 
 use crate::PipelineError;
 use crate::workshop::{Workshop, not_installed};
+
+/// What becomes of the clusters when vectors are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The new ones are placed into those that are there.
+    Placed,
+    /// All are derived anew.
+    Anew,
+}
 
 /// A generation whose file is in the blob store and whose row is not yet in the database.
 pub(crate) struct Publication {
@@ -49,6 +61,17 @@ impl Publication {
                 return Err(JobError::Interrupted.into());
             }
         };
+        Self::write(workshop, dataset, space, number, generation).await
+    }
+
+    /// Writes the file.
+    async fn write(
+        workshop: &Workshop,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+        number: i32,
+        generation: Generation,
+    ) -> Result<Self, PipelineError> {
         fail::fail_point!("generation_built");
         let (bytes, checksum) = tokio::task::spawn_blocking(move || {
             let bytes = generation.encode();
@@ -75,6 +98,66 @@ impl Publication {
             created_at: chrono::DateTime::UNIX_EPOCH,
         };
         Ok(Self { row })
+    }
+
+    /// Builds the generation of a dataset with more vectors behind those it has, before their media are rows.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`]; a dataset without a generation.
+    pub(crate) async fn with_added(
+        workshop: &Workshop,
+        context: &JobContext,
+        (dataset, owner): (DatasetId, UserId),
+        space: &DatasetSpace,
+        added: Vec<u8>,
+        way: Way,
+    ) -> Result<Self, PipelineError> {
+        let (pool, stop) = (&workshop.pool, StopFlag::new());
+        let latest = generations::latest(pool, dataset, space.entity_type, space.space).await?;
+        let latest = latest
+            .ok_or_else(|| PipelineError::Hopeless("The dataset was never indexed.".to_owned()))?;
+        let number =
+            generations::next_number(pool, dataset, space.entity_type, space.space).await?;
+        let bands = workshop.encoders.bands(&space.key);
+        let bands = bands.ok_or_else(|| not_installed(&space.key.package))?;
+        let settings = index_settings(&bands, workshop.exact_limit);
+        let header = GenerationHeader {
+            origin_dataset_id: dataset,
+            entity_type: space.entity_type,
+            space: space.space,
+            key: space.key.clone(),
+            number,
+        };
+        let work = async {
+            let shelf = Shelf {
+                pool,
+                blobs: &workshop.blobs,
+                owner,
+                settings,
+                stop: stop.clone(),
+            };
+            let old = shelf.load(dataset, space, &latest).await?;
+            let stop = stop.clone();
+            let built = tokio::task::spawn_blocking(move || match way {
+                Way::Placed => lamina_index::append(&old, header, &added, &settings, &stop),
+                Way::Anew => {
+                    let mut vectors = VectorBlock::clone(&old.vectors);
+                    for row in added.chunks(2 * vectors.dimension()) {
+                        vectors.push_le_bytes(row)?;
+                    }
+                    lamina_index::build(header, Arc::new(vectors), &settings, &stop)
+                }
+            });
+            Ok::<_, PipelineError>(built.await??)
+        };
+        let generation = tokio::select! {
+            built = work => built?,
+            () = context.cancelled().cancelled() => {
+                stop.stop();
+                return Err(JobError::Interrupted.into());
+            }
+        };
+        Self::write(workshop, dataset, space, number, generation).await
     }
 
     /// Inserts the row, in the transaction that makes the new state visible.

@@ -82,18 +82,85 @@ pub async fn fill(
 ) -> Result<u64, StoreError> {
     plan_by_sets(conn).await?;
     let media = media(conn, source, copy).await?;
-    labels(conn, source, copy, left_out).await?;
-    tags(conn, source, copy).await?;
-    custom_fields::copy(conn, source, copy).await?;
-    image_captions(conn, source, copy, left_out).await?;
-    objects(conn, source, copy, left_out).await?;
-    derived(conn, source, copy, left_out).await?;
+    beside_media(conn, source, copy, left_out).await?;
     fail::fail_point!("copy_filled", |_| Err(StoreError::Database {
         class: crate::ErrorClass::Unavailable,
         constraint: None,
         source: sqlx::Error::WorkerCrashed,
     }));
     Ok(media)
+}
+
+/// Replaces everything but the media of a dataset by what another one has, whose media have the same ordinals. Must run in one
+/// transaction.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn refill(
+    conn: &mut PgConnection,
+    source: DatasetId,
+    dataset: DatasetId,
+) -> Result<(), StoreError> {
+    for sql in [
+        "delete from objects where dataset_id = $1",
+        "delete from labels where dataset_id = $1",
+        "delete from captions where dataset_id = $1",
+        "delete from tags where dataset_id = $1",
+        "delete from custom_fields where dataset_id = $1",
+        "delete from enrichment_failures where dataset_id = $1",
+        "delete from dataset_spaces where dataset_id = $1",
+        "delete from applied_models where dataset_id = $1",
+    ] {
+        sqlx::query(sql)
+            .bind(dataset.as_uuid())
+            .execute(&mut *conn)
+            .await?;
+    }
+    plan_by_sets(conn).await?;
+    beside_media(conn, source, dataset, LeftOut::of(&[])).await
+}
+
+async fn beside_media(
+    conn: &mut PgConnection,
+    source: DatasetId,
+    copy: DatasetId,
+    left_out: LeftOut,
+) -> Result<(), StoreError> {
+    labels(conn, source, copy, left_out).await?;
+    tags(conn, source, copy).await?;
+    custom_fields::copy(conn, source, copy).await?;
+    image_captions(conn, source, copy, left_out).await?;
+    objects(conn, source, copy, left_out).await?;
+    failures(conn, source, copy, left_out).await?;
+    derived(conn, source, copy, left_out).await
+}
+
+/// Which pictures and objects a model could not be applied to, where what it said of the others is taken over.
+async fn failures(
+    conn: &mut PgConnection,
+    source: DatasetId,
+    copy: DatasetId,
+    left_out: LeftOut,
+) -> Result<(), StoreError> {
+    for sql in [
+        "insert into enrichment_failures (dataset_id, enrichment_type, entity_id, reason, detail) \
+         select $2, f.enrichment_type, c.id, f.reason, f.detail from enrichment_failures f \
+         join media m on m.id = f.entity_id and m.dataset_id = $1 join media c on c.dataset_id = $2 and c.ordinal = m.ordinal \
+         where f.dataset_id = $1 and f.enrichment_type <> all($3) on conflict do nothing",
+        // Objects keep their order; where some are left out, everything said of objects is.
+        "insert into enrichment_failures (dataset_id, enrichment_type, entity_id, reason, detail) \
+         select $2, f.enrichment_type, c.id, f.reason, f.detail from enrichment_failures f \
+         join objects o on o.id = f.entity_id and o.dataset_id = $1 join objects c on c.dataset_id = $2 and c.ordinal = o.ordinal \
+         where f.dataset_id = $1 and f.enrichment_type <> all($3) on conflict do nothing",
+    ] {
+        sqlx::query(sql)
+            .bind(source.as_uuid())
+            .bind(copy.as_uuid())
+            .bind(left_out.types())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Makes the planner join by hashing until the transaction ends. It has no statistics of rows that this very transaction inserted, takes the copy to

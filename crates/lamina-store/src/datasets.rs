@@ -229,6 +229,20 @@ pub async fn access_of_system(
         .await?)
 }
 
+/// A dataset, also one that is marked deleted: for whoever asks for its removal.
+///
+/// # Errors
+/// The database.
+pub async fn find_any(
+    ex: impl PgExecutor<'_>,
+    id: DatasetId,
+) -> Result<Option<Dataset>, StoreError> {
+    Ok(sqlx::query_as("select * from datasets where id = $1")
+        .bind(id.as_uuid())
+        .fetch_optional(ex)
+        .await?)
+}
+
 /// The dataset, if `principal` (or, for `None`, everybody) may see it. Nothing tells "not yours" from "does not exist".
 ///
 /// # Errors
@@ -240,7 +254,7 @@ pub async fn access(
 ) -> Result<Option<DatasetAccess>, StoreError> {
     let sql = "select d.*, case when $3 or d.owner_id = $2 then 'owner' else coalesce(s.role, 'public') end as access_right \
                from datasets d left join dataset_shares s on s.dataset_id = d.id and s.user_id = $2 \
-               where d.id = $1 and d.deleted_at is null \
+               where d.id = $1 and d.deleted_at is null and d.snapshot_of is null \
                and ($3 or d.owner_id = $2 or s.role is not null or d.is_public)";
     Ok(sqlx::query_as(sql)
         .bind(id.as_uuid())
@@ -275,7 +289,7 @@ pub async fn list_visible(
 ) -> Result<Vec<DatasetAccess>, StoreError> {
     let sql = "select d.*, case when $2 or d.owner_id = $1 then 'owner' else s.role end as access_right \
                from datasets d left join dataset_shares s on s.dataset_id = d.id and s.user_id = $1 \
-               where d.deleted_at is null and ($2 or d.owner_id = $1 or s.role is not null) \
+               where d.deleted_at is null and d.snapshot_of is null and ($2 or d.owner_id = $1 or s.role is not null) \
                order by d.created_at desc, d.id desc";
     Ok(sqlx::query_as(sql)
         .bind(principal.user_id.as_uuid())

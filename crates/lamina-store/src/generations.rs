@@ -56,8 +56,10 @@ pub async fn next_number(
     entity: EntityType,
     space: Space,
 ) -> Result<i32, StoreError> {
-    let sql = "select coalesce(max(number), 0) + 1 from index_generations \
-               where dataset_id = $1 and entity_type = $2 and space = $3";
+    // A dataset that was restored has lost generations whose files somebody may still read: their numbers are not used again.
+    let sql = "select 1 + greatest(coalesce((select max(number) from index_generations \
+               where dataset_id = $1 and entity_type = $2 and space = $3), 0), \
+               coalesce((select generations_made from datasets where id = $1), 0))";
     Ok(sqlx::query_scalar(sql)
         .bind(dataset.as_uuid())
         .bind(entity.as_str())

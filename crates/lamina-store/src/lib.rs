@@ -9,6 +9,7 @@
 //! Values that come out of a row are typed and valid; a row that is not is [`StoreError::Database`] of class internal.
 
 pub mod accounts;
+pub mod additions;
 pub mod anchors;
 pub mod annotation_imports;
 pub mod annotations;
@@ -44,6 +45,7 @@ mod secrets;
 pub mod sessions;
 pub mod settings;
 pub mod shares;
+pub mod snapshots;
 pub mod source_items;
 pub mod spaces;
 mod sqlstate;

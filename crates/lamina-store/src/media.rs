@@ -123,6 +123,24 @@ pub async fn by_id(
         .await?)
 }
 
+/// The media of one addition; 0 is the dataset's creation.
+///
+/// # Errors
+/// The database.
+pub async fn of_batch(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<Vec<MediaId>, StoreError> {
+    let sql = "select id from media where dataset_id = $1 and batch = $2 order by ordinal";
+    let ids: Vec<Uuid> = sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(i64::from(batch))
+        .fetch_all(ex)
+        .await?;
+    Ok(ids.into_iter().map(MediaId::from_uuid).collect())
+}
+
 /// Ordinals of media ids of this dataset; ids of others are left out.
 ///
 /// # Errors

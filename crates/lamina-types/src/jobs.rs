@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContentHash, DatasetId, EnrichmentType, EntityType, ExportId, ServeMode, Space, SpaceKey,
-    text_enum,
+    ContentHash, DatasetId, DatasetStatus, EnrichmentType, EntityType, ExportId, ServeMode, Space,
+    SpaceKey, text_enum,
 };
 
 text_enum!(
@@ -20,6 +20,14 @@ text_enum!(
         Remove = "remove",
         /// Take over annotations that people bring.
         Annotate = "annotate",
+        /// Add media to a dataset.
+        Add = "add",
+        /// Derive the clusters of a dataset anew.
+        Reindex = "reindex",
+        /// Make a dataset what it was at a snapshot.
+        Restore = "restore",
+        /// Make a dataset of a snapshot.
+        Clone = "clone",
         /// Write the archive of an export.
         Export = "export",
     }
@@ -34,6 +42,10 @@ impl JobKind {
             Self::Rebuild => "rebuild",
             Self::Remove => "remove",
             Self::Annotate => "match",
+            Self::Add => "list",
+            Self::Reindex => "reindex",
+            Self::Restore => "restore",
+            Self::Clone => "clone",
             Self::Export => "write",
         }
     }
@@ -155,4 +167,52 @@ pub struct AnnotateSpec {
 pub struct ExportSpec {
     /// The export, whose row says the rest.
     pub export_id: ExportId,
+}
+
+/// Add media to a dataset that is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddSpec {
+    /// The dataset, which is `READ ONLY` for as long as the job lives.
+    pub dataset_id: DatasetId,
+    /// Numbers this addition among those of the dataset, from 1; 0 is its creation.
+    pub batch: u32,
+    /// The batch, as the API knows it.
+    pub batch_id: uuid::Uuid,
+    /// Where from.
+    pub source: IngestSource,
+    /// As in an [`IngestSpec`].
+    pub roots: Vec<String>,
+    /// Whether originals are copied.
+    pub serve_mode: ServeMode,
+    /// Whether clusters are derived anew at once.
+    pub auto_reindex: bool,
+    /// What the dataset was, and is again when this fails.
+    pub previous: DatasetStatus,
+}
+
+/// Derive the clusters of a dataset anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReindexSpec {
+    /// The dataset, which was `PARTIAL INDEX` and is `READ ONLY` for as long as the job lives.
+    pub dataset_id: DatasetId,
+}
+
+/// Make a dataset what it was at a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreSpec {
+    /// The dataset, which is `READ ONLY` for as long as the job lives.
+    pub dataset_id: DatasetId,
+    /// The snapshot.
+    pub snapshot_id: DatasetId,
+    /// What the dataset was, and is again when this fails.
+    pub previous: DatasetStatus,
+}
+
+/// Fill a new dataset with what a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneSpec {
+    /// The new dataset, which exists and is `INDEXING`.
+    pub dataset_id: DatasetId,
+    /// The snapshot.
+    pub snapshot_id: DatasetId,
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod outcome;
 mod score;
 mod slots;
+mod snapshot;
 mod space;
 
 pub use cluster::cluster_id;
@@ -29,12 +30,13 @@ pub use ids::{
 };
 pub use issue::{IssueType, Severity};
 pub use jobs::{
-    AnnotateSpec, EnrichSpec, EnrichStep, ExportSpec, IngestSource, IngestSpec, JobKind,
-    RebuildSpec, RemoveSpec,
+    AddSpec, AnnotateSpec, CloneSpec, EnrichSpec, EnrichStep, ExportSpec, IngestSource, IngestSpec,
+    JobKind, RebuildSpec, ReindexSpec, RemoveSpec, RestoreSpec,
 };
 pub use outcome::{RejectReason, Rejection};
 pub use score::{DEFAULT_ANCHOR_DISTANCE, LEVELS, SimilarityThreshold, ThresholdError};
 pub use slots::{CAPTION_TEXT_SLOT, EnrichmentStatus, EnrichmentType, INDEX_SLOT, Slot};
+pub use snapshot::SnapshotReason;
 pub use space::{Space, SpaceKey};
 
 /// A text that is none of the known values of an enumeration.

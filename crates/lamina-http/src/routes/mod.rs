@@ -1,6 +1,7 @@
 //! Handlers, one module per resource: take the request apart, call one function, wrap the answer.
 
 pub(crate) mod accounts;
+pub(crate) mod additions;
 pub(crate) mod annotations;
 pub(crate) mod custom_metadata;
 pub(crate) mod datasets;
@@ -18,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod search_image;
 pub(crate) mod settings;
 pub(crate) mod sharing;
+pub(crate) mod snapshots;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod uploads;

@@ -13,7 +13,7 @@ use crate::ApiError;
 use crate::auth::AuthUser;
 use crate::extract::{Fields, FromFields, Query, path_parameter};
 use crate::state::AppState;
-use crate::tasks::{self, METADATA, OTHER_TYPES, STATES, TYPES};
+use crate::tasks::{self, METADATA, STATES, TYPES};
 
 /// Parameters of `GET /tasks`; all are optional.
 #[derive(Debug, utoipa::IntoParams)]
@@ -66,8 +66,7 @@ impl FromFields for TasksQuery {
             .iter()
             .map(|(word, kind)| (*word, Some(kind.as_str())));
         let metadata = [(METADATA.0, Some(METADATA.1))];
-        let others = OTHER_TYPES.iter().map(|word| (*word, None));
-        let types: Vec<(&str, Option<&'static str>)> = jobs.chain(metadata).chain(others).collect();
+        let types: Vec<(&str, Option<&'static str>)> = jobs.chain(metadata).collect();
         Self {
             dataset_id: fields.uuid("dataset_id"),
             dataset_name: fields.text("dataset_name"),

@@ -10,6 +10,7 @@
 mod annotations;
 mod app;
 mod auth;
+mod changes;
 mod custom_metadata;
 mod datasets;
 mod enrichment;

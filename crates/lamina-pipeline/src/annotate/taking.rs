@@ -2,6 +2,7 @@
 
 use lamina_jobs::{Completed, Next};
 use lamina_store::annotation_imports;
+use lamina_store::snapshots::{self, NewSnapshot};
 use lamina_store::sqlx::{Acquire as _, PgConnection};
 use lamina_store::{datasets, objects, spaces, spaces::DatasetSpace, vectors};
 use lamina_types::{CAPTION_TEXT_SLOT, DatasetStatus, EntityType, Space, SpaceKey};
@@ -50,7 +51,10 @@ pub(super) async fn run(task: &AnnotateTask<'_>) -> Result<Completed, PipelineEr
     annotation_imports::complete(&mut tx, import, taken).await?;
     datasets::recount(&mut *tx, dataset).await?;
     let from = [DatasetStatus::Indexing, DatasetStatus::ReadOnly];
-    datasets::move_status(&mut tx, dataset, &from, DatasetStatus::Ready).await?;
+    let ready = datasets::move_status(&mut tx, dataset, &from, DatasetStatus::Ready).await?;
+    if snapshots::find(&mut *tx, dataset, None).await?.is_none() {
+        snapshots::create(&mut tx, NewSnapshot::of_creation(&ready)).await?;
+    }
     let completed = task.context.complete(&mut tx, Next::Nothing).await?;
     fail::fail_point!("annotate_ready_before_commit");
     tx.commit().await?;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use lamina_export::reading::FileRows;
 use lamina_jobs::{Completed, JobError, Next, Phase};
 use lamina_store::annotation_imports;
 use lamina_store::source_items::{self, NewSourceItem};
+use lamina_store::sqlx::PgConnection;
 use lamina_types::Rejection;
 
 use super::{CREATION, IngestTask, PROCESS, annotations};
@@ -44,17 +46,14 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
     // A listing that was cut off may have seen another state of the source: start from nothing.
-    source_items::clear(&mut *tx, dataset, CREATION).await?;
+    source_items::clear(&mut *tx, dataset, task.batch).await?;
     let mut first = 0_u32;
     for part in items.chunks(ROWS) {
-        source_items::insert(&mut *tx, dataset, CREATION, first, part).await?;
+        source_items::insert(&mut *tx, dataset, task.batch, first, part).await?;
         first += part.len() as u32;
     }
-    source_items::mark_rejected(&mut *tx, dataset, CREATION, &rejected).await?;
-    annotation_imports::clear_waiting(&mut *tx, dataset).await?;
-    if !annotations.is_empty() {
-        lamina_export::stage(&mut tx, dataset, None, annotations).await?;
-    }
+    source_items::mark_rejected(&mut *tx, dataset, task.batch, &rejected).await?;
+    stage(task, &mut tx, annotations).await?;
     let chunks = Phase::chunked(PROCESS, i64::from(first), workshop.chunk_files);
     let completed = task.context.complete(&mut tx, Next::Phase(chunks)).await?;
     tx.commit().await?;
@@ -85,7 +84,7 @@ async fn in_pages(
     source: &Arc<dyn MediaSource>,
 ) -> Result<Option<Completed>, PipelineError> {
     let (workshop, dataset) = (task.workshop, task.dataset.id);
-    let last = source_items::last(&workshop.pool, dataset, CREATION).await?;
+    let last = source_items::last(&workshop.pool, dataset, task.batch).await?;
     let (mut first, mut after) = match last {
         Some((position, key)) => (position.saturating_add(1), Some(key)),
         None => (0, None),
@@ -108,8 +107,8 @@ async fn in_pages(
         }
         let mut tx = workshop.pool.begin().await?;
         task.context.fence(&mut tx).await?;
-        source_items::insert(&mut *tx, dataset, CREATION, first, &items).await?;
-        source_items::mark_rejected(&mut *tx, dataset, CREATION, &rejected).await?;
+        source_items::insert(&mut *tx, dataset, task.batch, first, &items).await?;
+        source_items::mark_rejected(&mut *tx, dataset, task.batch, &rejected).await?;
         tx.commit().await?;
         fail::fail_point!("listing_page_committed");
         first = first.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
@@ -133,7 +132,7 @@ async fn end_of_pages(
     files: u32,
 ) -> Result<Completed, PipelineError> {
     let (workshop, dataset) = (task.workshop, task.dataset.id);
-    let stored = source_items::names(&workshop.pool, dataset, CREATION).await?;
+    let stored = source_items::names(&workshop.pool, dataset, task.batch).await?;
     let asked = Arc::clone(source);
     let (annotations, taken) = tokio::task::spawn_blocking(move || {
         let named: Vec<(&str, &str)> = stored
@@ -150,11 +149,8 @@ async fn end_of_pages(
     .await??;
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
-    source_items::forget(&mut *tx, dataset, CREATION, &taken).await?;
-    annotation_imports::clear_waiting(&mut *tx, dataset).await?;
-    if !annotations.is_empty() {
-        lamina_export::stage(&mut tx, dataset, None, annotations).await?;
-    }
+    source_items::forget(&mut *tx, dataset, task.batch, &taken).await?;
+    stage(task, &mut tx, annotations).await?;
     let chunks = Phase::chunked(PROCESS, i64::from(files), workshop.chunk_files);
     let completed = task.context.complete(&mut tx, Next::Phase(chunks)).await?;
     tx.commit().await?;
@@ -163,4 +159,21 @@ async fn end_of_pages(
 
 fn no_files() -> PipelineError {
     PipelineError::Hopeless("The source holds no files.".to_owned())
+}
+
+/// Keeps annotations until the pictures are there. Those that come with an addition are left out: they count at creation, and
+/// whenever somebody sends them.
+async fn stage(
+    task: &IngestTask<'_>,
+    conn: &mut PgConnection,
+    annotations: Vec<FileRows>,
+) -> Result<(), PipelineError> {
+    if task.batch != CREATION {
+        return Ok(());
+    }
+    annotation_imports::clear_waiting(&mut *conn, task.dataset.id).await?;
+    if !annotations.is_empty() {
+        lamina_export::stage(conn, task.dataset.id, None, annotations).await?;
+    }
+    Ok(())
 }

@@ -4,10 +4,12 @@
 //! number of workers) turns files into contents, measures and vectors; `publish` (one chunk) makes the media rows,
 //! derives clusters and publishes the generation together with `READY`.
 
+mod add;
 mod annotations;
 mod item;
 mod list;
 mod prepare;
+pub use add::AddHandler;
 pub use prepare::{Prepared, prepare};
 mod process;
 mod publish;
@@ -63,6 +65,7 @@ impl JobHandler for IngestHandler {
             workshop: &self.workshop,
             sources: &self.sources,
             spec: &spec,
+            batch: CREATION,
             dataset: &dataset,
             chunk,
             context,
@@ -101,6 +104,8 @@ struct IngestTask<'a> {
     workshop: &'a Workshop,
     sources: &'a OpenSources,
     spec: &'a IngestSpec,
+    /// Which creation or addition.
+    batch: u32,
     dataset: &'a Dataset,
     chunk: &'a ClaimedChunk,
     context: &'a JobContext,

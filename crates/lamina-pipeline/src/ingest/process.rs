@@ -10,7 +10,7 @@ use lamina_store::{contents, datasets, measures, outputs, source_items};
 use lamina_types::{RejectReason, Rejection};
 
 use super::item::{Files, NewPicture, Verdict, handle};
-use super::{CREATION, IngestTask, PUBLISH};
+use super::{IngestTask, PUBLISH};
 use crate::PipelineError;
 
 /// Files of a chunk under way at once: enough to keep decoders and model busy while others are written to disk.
@@ -37,7 +37,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     let unit = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
     let (first, end) = (unit(chunk.first_unit), unit(chunk.end_unit));
     let pending =
-        source_items::pending(&workshop.pool, task.dataset.id, CREATION, first, end).await?;
+        source_items::pending(&workshop.pool, task.dataset.id, task.batch, first, end).await?;
     let space = workshop.index_space(task.dataset.id).await?;
     let mut outcome = Outcome::default();
     if chunk.exhausted {
@@ -114,10 +114,10 @@ async fn write(
     fail::fail_point!("ingest_chunk_fenced");
     let mut done = outcome.known;
     done.extend(record(task, space, &mut tx, outcome.new).await?);
-    source_items::mark_done(&mut *tx, dataset, CREATION, &done).await?;
-    source_items::mark_rejected(&mut *tx, dataset, CREATION, &outcome.rejected).await?;
+    source_items::mark_done(&mut *tx, dataset, task.batch, &done).await?;
+    source_items::mark_rejected(&mut *tx, dataset, task.batch, &outcome.rejected).await?;
     if !outcome.paths.is_empty() {
-        source_items::set_paths(&mut *tx, dataset, CREATION, &outcome.paths).await?;
+        source_items::set_paths(&mut *tx, dataset, task.batch, &outcome.paths).await?;
     }
     let completed = task
         .context

@@ -1,11 +1,12 @@
 //! Phase `publish`: media rows, clusters, the generation file, `READY`.
 
 use lamina_jobs::{Completed, Next};
+use lamina_store::snapshots::{self, NewSnapshot};
 use lamina_store::source_items::OutcomeCounts;
 use lamina_store::{datasets, source_items};
 use lamina_types::DatasetStatus;
 
-use super::{CREATION, IngestTask, annotations};
+use super::{IngestTask, annotations};
 use crate::PipelineError;
 use crate::publication::Publication;
 
@@ -16,8 +17,8 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
 
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
-    let media = source_items::finalize(&mut tx, dataset, CREATION).await?;
-    let counts = source_items::counts(&mut *tx, dataset, Some(CREATION)).await?;
+    let media = source_items::finalize(&mut tx, dataset, task.batch).await?;
+    let counts = source_items::counts(&mut *tx, dataset, Some(task.batch)).await?;
     if media == 0 {
         return Err(PipelineError::Hopeless(nothing_usable(&counts)));
     }
@@ -31,13 +32,9 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
     publication.publish(&mut tx).await?;
     datasets::recount(&mut *tx, dataset).await?;
     if !annotations::hand_over(&mut tx, task.dataset).await? {
-        datasets::move_status(
-            &mut tx,
-            dataset,
-            &[DatasetStatus::Indexing],
-            DatasetStatus::Ready,
-        )
-        .await?;
+        let from = [DatasetStatus::Indexing];
+        let ready = datasets::move_status(&mut tx, dataset, &from, DatasetStatus::Ready).await?;
+        snapshots::create(&mut tx, NewSnapshot::of_creation(&ready)).await?;
     }
     let completed = task.context.complete(&mut tx, Next::Nothing).await?;
     fail::fail_point!("ingest_ready_before_commit");
@@ -48,7 +45,7 @@ pub(super) async fn run(task: &IngestTask<'_>) -> Result<Completed, PipelineErro
 }
 
 /// Why a dataset without a single usable file failed, for its owner.
-fn nothing_usable(counts: &OutcomeCounts) -> String {
+pub(super) fn nothing_usable(counts: &OutcomeCounts) -> String {
     let reasons: Vec<String> = counts
         .by_reason
         .iter()

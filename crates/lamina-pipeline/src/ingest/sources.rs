@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::PipelineError;
 use crate::sources::{
-    BucketSource, Elsewhere, MediaSource, RemoteListSource, SourceLimits, open_file_list,
-    open_folder, open_zip,
+    BucketSource, Elsewhere, MediaSource, RemoteListSource, SourceError, SourceLimits, TarSource,
+    open_file_list, open_folder, open_zip,
 };
 use crate::workshop::Workshop;
 
@@ -85,8 +85,9 @@ async fn open(
         | IngestSource::Upload { .. } => None,
     };
     let elsewhere = Elsewhere::new(workshop.remotes.clone(), tokio::runtime::Handle::current());
-    let opened = tokio::task::spawn_blocking(
-        move || -> Result<Arc<dyn MediaSource>, crate::sources::SourceError> {
+    let scratch = workshop.blobs.staging_dir();
+    let opened =
+        tokio::task::spawn_blocking(move || -> Result<Arc<dyn MediaSource>, SourceError> {
             Ok(match (source, archive) {
                 (IngestSource::Folder { path }, _) => {
                     Arc::new(open_folder(Path::new(&path), &roots, limits)?)
@@ -111,12 +112,19 @@ async fn open(
                         .map(Path::to_path_buf)
                         .into_iter()
                         .collect::<Vec<_>>();
-                    Arc::new(open_zip(&path, &root, limits)?)
+                    match open_zip(&path, &root, limits.clone()) {
+                        Ok(zip) => Arc::new(zip),
+                        // What is no zip archive may be the other kind.
+                        Err(SourceError::NotAnArchive) => {
+                            let folder = path.parent().unwrap_or(&path);
+                            Arc::new(TarSource::open(&path, folder, &scratch, limits)?)
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
-                (_, None) => return Err(crate::sources::SourceError::NotFound),
+                (_, None) => return Err(SourceError::NotFound),
             })
-        },
-    )
-    .await??;
+        })
+        .await??;
     Ok(opened)
 }

@@ -59,13 +59,22 @@ pub enum SourceError {
     #[error(transparent)]
     Remote(#[from] RemoteError),
     /// The file is no zip archive.
-    #[error("this file is not a zip archive")]
+    #[error("this file is not an archive")]
     NotAnArchive,
     /// The directory of the archive cannot be read; mostly a transfer that was cut off.
     #[error("the zip archive is damaged or incomplete")]
     DamagedArchive(#[source] zip::result::ZipError),
+    /// The archive is cut off, or is none.
+    #[error("the tar archive is damaged or incomplete")]
+    DamagedTar(#[source] io::Error),
+    /// A gzipped archive that holds far more than it should.
+    #[error("the archive unpacks to more than {limit} bytes")]
+    UnpacksTooFar {
+        /// The limit.
+        limit: u64,
+    },
     /// More entries, or a longer directory, than an archive may have.
-    #[error("the zip archive has more than {limit} entries")]
+    #[error("the archive has more than {limit} entries")]
     TooManyEntries {
         /// The limit.
         limit: u64,

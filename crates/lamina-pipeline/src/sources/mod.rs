@@ -28,7 +28,7 @@ mod remote_list;
 #[cfg(test)]
 mod tests;
 
-pub use archive::ArchiveSource;
+pub use archive::{ArchiveSource, TarSource};
 pub use bucket::BucketSource;
 pub use elsewhere::Elsewhere;
 pub use errors::{FetchError, SourceError};

@@ -2,7 +2,6 @@
 //! way of being killed.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use lamina_testkit::client::Client;
 use lamina_testkit::pictures;

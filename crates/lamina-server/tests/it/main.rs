@@ -10,6 +10,7 @@
 mod bench;
 mod boot;
 mod buckets;
+mod changes;
 mod contract;
 mod crash;
 mod damage;

@@ -81,7 +81,7 @@ pub(super) async fn generations(
                (select from index_generations g where g.dataset_id = d.id and g.entity_type = 'IMAGES' and g.space = 'INDEX')";
     let missing: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await?;
     missing.into_iter().for_each(|breach| check.breach(breach));
-    let sql = "select distinct on (g.dataset_id, g.entity_type, g.space) g.*, d.status = 'READY' as is_ready, \
+    let sql = "select distinct on (g.dataset_id, g.entity_type, g.space) g.*, d.status in ('READY', 'PARTIAL INDEX') as is_ready, \
                case g.entity_type when 'IMAGES' then (select count(*) from media m where m.dataset_id = d.id) \
                else (select count(*) from objects o where o.dataset_id = d.id) end as items \
                from index_generations g join datasets d on d.id = g.dataset_id where d.deleted_at is null \

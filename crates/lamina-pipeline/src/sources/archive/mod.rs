@@ -19,7 +19,10 @@ mod directory;
 mod entry_names;
 mod overlaps;
 mod reader;
+mod tape;
 mod unpack;
+
+pub use tape::TarSource;
 
 /// The files in a zip archive: stored or deflated, zip64 or not, names in UTF-8 or code page 437.
 ///

@@ -1,0 +1,167 @@
+//! Additions: more media for a dataset that is complete.
+//!
+//! The phases are those of an ingest, and the files go the same way. Only the last one differs: the new media are placed into the
+//! clusters and duplicate groups that are there (or, with `auto_reindex`, everything is derived anew), and media rows, generation
+//! and status appear in one transaction. Until then readers see the dataset as it was; what fails leaves it so. What comes after that
+//! is for saved views, which are looked at again when the new media can be found.
+
+use async_trait::async_trait;
+use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler, Next, Phase};
+use lamina_store::sqlx::PgConnection;
+use lamina_store::{additions, datasets, media, source_items};
+use lamina_types::{AddSpec, DatasetStatus, IngestSpec, JobKind};
+
+use super::publish::nothing_usable;
+use super::sources::OpenSources;
+use super::{IngestTask, LIST, PROCESS, PUBLISH, list, living, process};
+use crate::PipelineError;
+use crate::publication::{Publication, Way};
+use crate::views::{Batch, evaluate_batch};
+use crate::workshop::Workshop;
+
+/// The phase in which saved views are looked at again.
+const VIEWS: &str = "views";
+
+/// Runs additions.
+pub struct AddHandler {
+    workshop: Workshop,
+    sources: OpenSources,
+}
+
+impl AddHandler {
+    /// A handler that works with these tools.
+    pub fn new(workshop: Workshop) -> Self {
+        Self {
+            workshop,
+            sources: OpenSources::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl JobHandler for AddHandler {
+    fn kind(&self) -> &str {
+        JobKind::Add.as_str()
+    }
+
+    async fn run(&self, chunk: &ClaimedChunk, context: &JobContext) -> Result<Completed, JobError> {
+        let spec: AddSpec = chunk.job.spec()?;
+        let dataset = living(&self.workshop, spec.dataset_id).await?;
+        let filling = IngestSpec {
+            dataset_id: spec.dataset_id,
+            source: spec.source.clone(),
+            roots: spec.roots.clone(),
+            serve_mode: spec.serve_mode,
+        };
+        let task = IngestTask {
+            workshop: &self.workshop,
+            sources: &self.sources,
+            spec: &filling,
+            batch: spec.batch,
+            dataset: &dataset,
+            chunk,
+            context,
+        };
+        let done = match chunk.phase.as_str() {
+            LIST => list::run(&task).await,
+            PROCESS => process::run(&task).await,
+            PUBLISH => publish(&task, &spec).await,
+            VIEWS => tell(&task, &spec).await,
+            other => Err(PipelineError::Hopeless(format!(
+                "This version knows no phase {other:?} of an addition."
+            ))),
+        };
+        if done.as_ref().is_ok_and(Completed::closed_phase) && chunk.phase == PUBLISH {
+            self.sources.close(chunk.job.id);
+        }
+        Ok(done?)
+    }
+
+    /// The dataset is what it was; the task says why.
+    async fn failed(
+        &self,
+        conn: &mut PgConnection,
+        chunk: &ClaimedChunk,
+        _: &str,
+    ) -> Result<(), JobError> {
+        let spec: AddSpec = chunk.job.spec()?;
+        self.sources.close(chunk.job.id);
+        if chunk.phase == VIEWS {
+            // The media are there; that nobody was told of them takes nothing back.
+            return Ok(());
+        }
+        additions::take_back(conn, spec.dataset_id, spec.batch, spec.previous)
+            .await
+            .map_err(PipelineError::from)?;
+        Ok(())
+    }
+}
+
+/// Makes the new media visible.
+async fn publish(task: &IngestTask<'_>, spec: &AddSpec) -> Result<Completed, PipelineError> {
+    let (workshop, dataset, batch) = (task.workshop, task.dataset.id, task.batch);
+    let space = workshop.index_space(dataset).await?;
+    let counts = source_items::counts(&workshop.pool, dataset, Some(batch)).await?;
+    if counts.done == 0 {
+        return Err(PipelineError::Hopeless(nothing_usable(&counts)));
+    }
+    let added = additions::vectors(&workshop.pool, dataset, batch, &space.key).await?;
+    let whose = (dataset, task.dataset.owner_id);
+    let way = if spec.auto_reindex {
+        Way::Anew
+    } else {
+        Way::Placed
+    };
+    let publication =
+        Publication::with_added(workshop, task.context, whose, &space, added, way).await?;
+
+    let mut tx = workshop.pool.begin().await?;
+    task.context.fence(&mut tx).await?;
+    let media = source_items::finalize(&mut tx, dataset, batch).await?;
+    additions::note_unenriched(&mut *tx, dataset, batch).await?;
+    publication.publish(&mut tx).await?;
+    let unused = publication.retire_older(&mut tx).await?;
+    datasets::recount(&mut *tx, dataset).await?;
+    let (from, next) = ([DatasetStatus::ReadOnly], DatasetStatus::PartialIndex);
+    if spec.auto_reindex {
+        datasets::move_status(&mut tx, dataset, &from, DatasetStatus::Indexing).await?;
+        datasets::move_status(
+            &mut tx,
+            dataset,
+            &[DatasetStatus::Indexing],
+            DatasetStatus::Ready,
+        )
+        .await?;
+    } else {
+        datasets::move_status(&mut tx, dataset, &from, next).await?;
+    }
+    let next = Next::Phase(Phase::single(VIEWS));
+    let completed = task.context.complete(&mut tx, next).await?;
+    fail::fail_point!("add_ready_before_commit");
+    tx.commit().await?;
+    fail::fail_point!("add_ready_committed");
+    for key in unused {
+        workshop.blobs.delete(&key).await?;
+    }
+    tracing::info!(dataset.id = %dataset, batch, media, rejected = counts.rejected, "added media to a dataset");
+    Ok(completed)
+}
+
+/// Has saved views look at the new media. Each answers for a batch once, however often this is done.
+async fn tell(task: &IngestTask<'_>, spec: &AddSpec) -> Result<Completed, PipelineError> {
+    let pool = &task.workshop.pool;
+    let added = media::of_batch(pool, task.dataset.id, spec.batch).await?;
+    let batch = Batch {
+        id: spec.batch_id,
+        number: i32::try_from(spec.batch).map_err(|_| {
+            PipelineError::Hopeless(format!("No addition has the number {}.", spec.batch))
+        })?,
+        media: &added,
+    };
+    let done = evaluate_batch(task.workshop, task.dataset.id, &batch).await?;
+    let mut tx = pool.begin().await?;
+    let completed = task.context.complete(&mut tx, Next::Nothing).await?;
+    tx.commit().await?;
+    tracing::info!(dataset.id = %task.dataset.id, views = done.views, told = done.told, "looked at saved views again");
+    Ok(completed)
+}

@@ -1,0 +1,83 @@
+//! Reindex: clusters that additions were placed into are derived anew, as in a fresh build.
+
+use async_trait::async_trait;
+use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler, Next};
+use lamina_store::sqlx::PgConnection;
+use lamina_store::{additions, datasets};
+use lamina_types::{DatasetStatus, JobKind, ReindexSpec};
+
+use crate::PipelineError;
+use crate::ingest::living;
+use crate::publication::Publication;
+use crate::workshop::Workshop;
+
+/// Runs reindexing.
+pub struct ReindexHandler {
+    workshop: Workshop,
+}
+
+impl ReindexHandler {
+    /// A handler that works with these tools.
+    pub const fn new(workshop: Workshop) -> Self {
+        Self { workshop }
+    }
+
+    /// Readers see the clusters that were there until the transaction that brings the new ones, so the dataset is `INDEXING`
+    /// within that transaction only.
+    async fn reindex(
+        &self,
+        spec: &ReindexSpec,
+        context: &JobContext,
+    ) -> Result<Completed, PipelineError> {
+        let workshop = &self.workshop;
+        let dataset = living(workshop, spec.dataset_id).await?.id;
+        let space = workshop.index_space(dataset).await?;
+        let publication = Publication::prepare(workshop, context, dataset, &space).await?;
+        let mut tx = workshop.pool.begin().await?;
+        context.fence(&mut tx).await?;
+        publication.publish(&mut tx).await?;
+        let unused = publication.retire_older(&mut tx).await?;
+        let (from, next) = ([DatasetStatus::ReadOnly], DatasetStatus::Indexing);
+        datasets::move_status(&mut tx, dataset, &from, next).await?;
+        datasets::move_status(
+            &mut tx,
+            dataset,
+            &[DatasetStatus::Indexing],
+            DatasetStatus::Ready,
+        )
+        .await?;
+        let completed = context.complete(&mut tx, Next::Nothing).await?;
+        fail::fail_point!("reindex_before_commit");
+        tx.commit().await?;
+        for key in unused {
+            workshop.blobs.delete(&key).await?;
+        }
+        tracing::info!(dataset.id = %dataset, "reindexed a dataset");
+        Ok(completed)
+    }
+}
+
+#[async_trait]
+impl JobHandler for ReindexHandler {
+    fn kind(&self) -> &str {
+        JobKind::Reindex.as_str()
+    }
+
+    async fn run(&self, chunk: &ClaimedChunk, context: &JobContext) -> Result<Completed, JobError> {
+        let spec: ReindexSpec = chunk.job.spec()?;
+        Ok(self.reindex(&spec, context).await?)
+    }
+
+    async fn failed(
+        &self,
+        conn: &mut PgConnection,
+        chunk: &ClaimedChunk,
+        _: &str,
+    ) -> Result<(), JobError> {
+        let spec: ReindexSpec = chunk.job.spec()?;
+        additions::give_back(conn, spec.dataset_id, DatasetStatus::PartialIndex)
+            .await
+            .map_err(PipelineError::from)?;
+        Ok(())
+    }
+}
