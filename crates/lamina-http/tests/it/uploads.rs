@@ -323,7 +323,7 @@ async fn creating_a_dataset_needs_a_name_and_one_supported_source(pool: PgPool) 
         (vec![name], "A source is required"),
         (
             vec![name, bucket],
-            "Creating a dataset from a bucket is not supported",
+            "The bucket \"bucket\" is not open to this server",
         ),
         (vec![name, bucket, archive], "Only one source"),
         (

@@ -316,7 +316,11 @@ mod tests {
             assert!(open(&bytes, SourceLimits::default()).is_err());
         }
         let bomb = gzipped(&vec![0_u8; 8 << 20]);
-        let refused = open(&bomb, SourceLimits::default()).unwrap_err();
+        let limits = SourceLimits {
+            ratio_free_bytes: 1 << 20,
+            ..SourceLimits::default()
+        };
+        let refused = open(&bomb, limits).unwrap_err();
         assert!(
             matches!(refused, SourceError::UnpacksTooFar { .. }),
             "{refused}"
