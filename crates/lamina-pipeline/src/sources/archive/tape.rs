@@ -317,7 +317,7 @@ mod tests {
         }
         let bomb = gzipped(&vec![0_u8; 8 << 20]);
         let limits = SourceLimits {
-            ratio_free_bytes: 1 << 20,
+            max_ratio: 10,
             ..SourceLimits::default()
         };
         let refused = open(&bomb, limits).unwrap_err();
