@@ -165,6 +165,22 @@ impl Publication {
         Ok(generations::publish(conn, &self.row).await?)
     }
 
+    /// As [`Self::publish`], in the place of a file that cannot be used: the datasets that share that file share this one from here
+    /// on, and are returned.
+    pub(crate) async fn replace(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<Vec<DatasetId>, PipelineError> {
+        let new = &self.row;
+        let old = generations::latest(&mut *conn, new.dataset_id, new.entity_type, new.space);
+        let old = old.await?;
+        self.publish(&mut *conn).await?;
+        match old {
+            Some(old) => Ok(generations::share_successor(conn, &old, new).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Forgets the generations before this one; keys of files that nobody uses any more.
     pub(crate) async fn retire_older(
         &self,

@@ -37,9 +37,11 @@ impl RebuildHandler {
         let publication = Publication::prepare(workshop, context, dataset.id, &space).await?;
         let mut tx = workshop.pool.begin().await?;
         context.fence(&mut tx).await?;
-        publication.publish(&mut tx).await?;
+        let sharers = publication.replace(&mut tx).await?;
         let unused = publication.retire_older(&mut tx).await?;
-        datasets::bump_revision(&mut *tx, dataset.id).await?;
+        for id in sharers.into_iter().chain([dataset.id]) {
+            datasets::bump_revision(&mut *tx, id).await?;
+        }
         let completed = context.complete(&mut tx, Next::Nothing).await?;
         tx.commit().await?;
         for key in unused {

@@ -130,6 +130,34 @@ pub async fn list(
         .await?)
 }
 
+/// Lets copies and snapshots that share the file of `old`, which is damaged, share that of `new` instead, which was made of the same
+/// vectors; the datasets whose newest generation that was.
+///
+/// # Errors
+/// The database.
+pub async fn share_successor(
+    ex: impl PgExecutor<'_>,
+    old: &Generation,
+    new: &Generation,
+) -> Result<Vec<DatasetId>, StoreError> {
+    let sql = "update index_generations g set number = $3, origin_dataset_id = $4, blob_key = $5, checksum = $6 \
+               where g.blob_key = $1 and g.dataset_id <> $2 and g.count = $7 and g.number < $3 \
+               and not exists (select from index_generations newer where newer.dataset_id = g.dataset_id \
+               and newer.entity_type = g.entity_type and newer.space = g.space and newer.number > g.number) \
+               returning g.dataset_id";
+    let ids: Vec<uuid::Uuid> = sqlx::query_scalar(sql)
+        .bind(&old.blob_key)
+        .bind(new.dataset_id.as_uuid())
+        .bind(new.number)
+        .bind(new.origin_dataset_id.as_uuid())
+        .bind(&new.blob_key)
+        .bind(new.checksum.as_slice())
+        .bind(columns::to_int(new.count)?)
+        .fetch_all(ex)
+        .await?;
+    Ok(ids.into_iter().map(DatasetId::from_uuid).collect())
+}
+
 /// Forgets generations below `keep_from`; the blob keys that no other dataset uses, which may be deleted after commit
 /// (readers that still hold the old file have it in memory).
 ///

@@ -122,7 +122,7 @@ pub async fn list(
 /// # Errors
 /// The database.
 pub async fn count_of_package(ex: impl PgExecutor<'_>, package: &str) -> Result<i64, StoreError> {
-    let sql = "select count(distinct s.dataset_id) from dataset_spaces s join datasets d on d.id = s.dataset_id \
+    let sql = "select count(distinct coalesce(d.snapshot_of, s.dataset_id)) from dataset_spaces s join datasets d on d.id = s.dataset_id \
                where s.package = $1 and d.deleted_at is null";
     Ok(sqlx::query_scalar(sql).bind(package).fetch_one(ex).await?)
 }
