@@ -141,8 +141,8 @@ impl DatasetSnapshot {
         }
     }
 
-    /// How sure it is that an item has an issue, 0 to 1, by ordinal; empty where no item has it. The issues of labels are there
-    /// once [`Self::label_issues`] is filled.
+    /// How sure it is that an item has an issue, 0 to 1, by ordinal; empty where no item has it. Those of labels are there
+    /// once somebody has asked for them.
     pub fn issue_column(&self, issue: IssueType) -> &[f32] {
         let of_labels = self.label_issues.get();
         match issue {

@@ -157,15 +157,18 @@ impl World {
     /// Works until nothing is left to do; what waits for its next attempt is made due.
     pub async fn work(&self) {
         let (runner, stop) = (self.runner(), CancellationToken::new());
-        loop {
+        for _ in 0..1_000 {
             while runner.run_one(&stop).await.unwrap() {}
+            // Also what has become due since: a pause may end between the two.
             let due = sqlx::query(
-                "update job_chunks set run_at = now() where state = 'ready' and run_at > now()",
+                "update job_chunks c set run_at = now() from job_states s \
+                 where s.job_id = c.job_id and s.state in ('queued', 'running') and c.state = 'ready'",
             );
             if due.execute(&self.pool).await.unwrap().rows_affected() == 0 {
                 return;
             }
         }
+        panic!("the work does not end");
     }
 
     /// The pictures as a READY dataset.
