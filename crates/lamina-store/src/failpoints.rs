@@ -21,6 +21,10 @@ pub const FAIL_POINTS: &[&str] = &[
     "media_inserted",
     // The rows of a copy are inserted, not committed.
     "copy_filled",
+    // The rows of a snapshot are inserted, not committed.
+    "snapshot_filled",
+    // What a snapshot had is put back, not committed.
+    "snapshot_restored",
     // A generation's row is inserted, not committed.
     "generation_inserted",
 ];
