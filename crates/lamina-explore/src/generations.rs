@@ -112,6 +112,17 @@ impl Shelf<'_> {
         row.ok_or(ExploreError::NothingIndexed(space.entity_type))
     }
 
+    /// What the file of a published generation holds, or why it cannot be used.
+    async fn open(
+        &self,
+        space: &DatasetSpace,
+        row: &generations::Generation,
+    ) -> Result<Result<Generation, String>, ExploreError> {
+        let expected = expectation(row, space);
+        let path = self.blobs.generation_path(&row.blob_key)?;
+        Ok(tokio::task::spawn_blocking(move || open(&path, &expected)).await?)
+    }
+
     /// A published generation for a job that builds on it: from its file, or derived anew when that is damaged.
     ///
     /// # Errors
@@ -122,9 +133,7 @@ impl Shelf<'_> {
         space: &DatasetSpace,
         row: &generations::Generation,
     ) -> Result<Generation, ExploreError> {
-        let expected = expectation(row, space);
-        let path = self.blobs.generation_path(&row.blob_key)?;
-        let reason = match tokio::task::spawn_blocking(move || open(&path, &expected)).await? {
+        let reason = match self.open(space, row).await? {
             Ok(generation) => return Ok(generation),
             Err(reason) => reason,
         };
@@ -147,9 +156,7 @@ impl Shelf<'_> {
         space: &DatasetSpace,
         row: &generations::Generation,
     ) -> Result<Generation, ExploreError> {
-        let expected = expectation(row, space);
-        let path = self.blobs.generation_path(&row.blob_key)?;
-        let reason = match tokio::task::spawn_blocking(move || open(&path, &expected)).await? {
+        let reason = match self.open(space, row).await? {
             Ok(generation) => return Ok(generation),
             Err(reason) => reason,
         };

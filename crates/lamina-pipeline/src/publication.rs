@@ -8,8 +8,8 @@ use lamina_index::{Generation, GenerationHeader, StopFlag, VectorBlock};
 use lamina_jobs::{JobContext, JobError};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgConnection;
-use lamina_store::{BlobStore, generations};
-use lamina_types::{DatasetId, UserId};
+use lamina_store::{BlobStore, datasets, generations};
+use lamina_types::{DatasetId, DatasetStatus, UserId};
 
 use crate::PipelineError;
 use crate::workshop::{Workshop, not_installed};
@@ -21,6 +21,19 @@ pub(crate) enum Way {
     Placed,
     /// All are derived anew.
     Anew,
+}
+
+/// Takes a dataset whose clusters were derived anew from `READ ONLY` to `READY`. Readers see what was there until the transaction
+/// that brings the new ones, so it is `INDEXING` within that transaction only.
+pub(crate) async fn settle_anew(
+    conn: &mut PgConnection,
+    dataset: DatasetId,
+) -> Result<(), PipelineError> {
+    use DatasetStatus::{Indexing, ReadOnly, Ready};
+    for (from, next) in [(ReadOnly, Indexing), (Indexing, Ready)] {
+        datasets::move_status(conn, dataset, &[from], next).await?;
+    }
+    Ok(())
 }
 
 /// A generation whose file is in the blob store and whose row is not yet in the database.

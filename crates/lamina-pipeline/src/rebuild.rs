@@ -44,9 +44,7 @@ impl RebuildHandler {
         }
         let completed = context.complete(&mut tx, Next::Nothing).await?;
         tx.commit().await?;
-        for key in unused {
-            workshop.blobs.delete(&key).await?;
-        }
+        workshop.delete_files(&unused).await?;
         tracing::info!(dataset.id = %dataset.id, "rebuilt the index file of a dataset");
         Ok(completed)
     }

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler, Next};
+use lamina_store::additions;
 use lamina_store::sqlx::PgConnection;
-use lamina_store::{additions, datasets};
 use lamina_types::{DatasetStatus, JobKind, ReindexSpec};
 
 use crate::PipelineError;
 use crate::ingest::living;
-use crate::publication::Publication;
+use crate::publication::{Publication, settle_anew};
 use crate::workshop::Workshop;
 
 /// Runs reindexing.
@@ -22,8 +22,6 @@ impl ReindexHandler {
         Self { workshop }
     }
 
-    /// Readers see the clusters that were there until the transaction that brings the new ones, so the dataset is `INDEXING`
-    /// within that transaction only.
     async fn reindex(
         &self,
         spec: &ReindexSpec,
@@ -37,21 +35,11 @@ impl ReindexHandler {
         context.fence(&mut tx).await?;
         publication.publish(&mut tx).await?;
         let unused = publication.retire_older(&mut tx).await?;
-        let (from, next) = ([DatasetStatus::ReadOnly], DatasetStatus::Indexing);
-        datasets::move_status(&mut tx, dataset, &from, next).await?;
-        datasets::move_status(
-            &mut tx,
-            dataset,
-            &[DatasetStatus::Indexing],
-            DatasetStatus::Ready,
-        )
-        .await?;
+        settle_anew(&mut tx, dataset).await?;
         let completed = context.complete(&mut tx, Next::Nothing).await?;
         fail::fail_point!("reindex_before_commit");
         tx.commit().await?;
-        for key in unused {
-            workshop.blobs.delete(&key).await?;
-        }
+        workshop.delete_files(&unused).await?;
         tracing::info!(dataset.id = %dataset, "reindexed a dataset");
         Ok(completed)
     }

@@ -41,9 +41,7 @@ impl RestoreHandler {
         fail::fail_point!("restore_before_commit");
         tx.commit().await?;
         fail::fail_point!("restore_committed");
-        for key in unused {
-            workshop.blobs.delete(&key).await?;
-        }
+        workshop.delete_files(&unused).await?;
         tracing::info!(dataset.id = %dataset, snapshot.id = %spec.snapshot_id, "restored a dataset");
         Ok(completed)
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use lamina_explore::{Encoders, ExploreError};
 use lamina_inference::PictureEncoder;
 use lamina_media::DecodeLimits;
-use lamina_store::BlobStore;
 use lamina_store::remote::Remotes;
 use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::sqlx::PgPool;
+use lamina_store::{BlobStore, StoreError};
 use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space};
 use tokio::sync::Semaphore;
 
@@ -59,6 +59,17 @@ pub struct WorkshopOptions {
 }
 
 impl Workshop {
+    /// Deletes files that no row names any more. To be called after the commit that took the last name away.
+    ///
+    /// # Errors
+    /// The blob store.
+    pub(crate) async fn delete_files(&self, keys: &[String]) -> Result<(), StoreError> {
+        for key in keys {
+            self.blobs.delete(key).await?;
+        }
+        Ok(())
+    }
+
     /// Puts the tools together.
     pub fn new(
         pool: PgPool,

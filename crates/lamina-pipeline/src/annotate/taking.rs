@@ -58,9 +58,7 @@ pub(super) async fn run(task: &AnnotateTask<'_>) -> Result<Completed, PipelineEr
     let completed = task.context.complete(&mut tx, Next::Nothing).await?;
     fail::fail_point!("annotate_ready_before_commit");
     tx.commit().await?;
-    for key in unused {
-        workshop.blobs.delete(&key).await?;
-    }
+    workshop.delete_files(&unused).await?;
     tracing::info!(
         dataset.id = %dataset, boxes = taken.boxes, labels = taken.labels, captions = taken.captions,
         "took annotations over"

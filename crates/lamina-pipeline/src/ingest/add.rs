@@ -15,7 +15,7 @@ use super::publish::nothing_usable;
 use super::sources::OpenSources;
 use super::{IngestTask, LIST, PROCESS, PUBLISH, list, living, process};
 use crate::PipelineError;
-use crate::publication::{Publication, Way};
+use crate::publication::{Publication, Way, settle_anew};
 use crate::views::{Batch, evaluate_batch};
 use crate::workshop::Workshop;
 
@@ -122,27 +122,18 @@ async fn publish(task: &IngestTask<'_>, spec: &AddSpec) -> Result<Completed, Pip
     publication.publish(&mut tx).await?;
     let unused = publication.retire_older(&mut tx).await?;
     datasets::recount(&mut *tx, dataset).await?;
-    let (from, next) = ([DatasetStatus::ReadOnly], DatasetStatus::PartialIndex);
     if spec.auto_reindex {
-        datasets::move_status(&mut tx, dataset, &from, DatasetStatus::Indexing).await?;
-        datasets::move_status(
-            &mut tx,
-            dataset,
-            &[DatasetStatus::Indexing],
-            DatasetStatus::Ready,
-        )
-        .await?;
+        settle_anew(&mut tx, dataset).await?;
     } else {
-        datasets::move_status(&mut tx, dataset, &from, next).await?;
+        let from = [DatasetStatus::ReadOnly];
+        datasets::move_status(&mut tx, dataset, &from, DatasetStatus::PartialIndex).await?;
     }
     let next = Next::Phase(Phase::single(VIEWS));
     let completed = task.context.complete(&mut tx, next).await?;
     fail::fail_point!("add_ready_before_commit");
     tx.commit().await?;
     fail::fail_point!("add_ready_committed");
-    for key in unused {
-        workshop.blobs.delete(&key).await?;
-    }
+    workshop.delete_files(&unused).await?;
     tracing::info!(dataset.id = %dataset, batch, media, rejected = counts.rejected, "added media to a dataset");
     Ok(completed)
 }
