@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::column::Column;
 use crate::distance::from_cosine;
-use crate::kernels::kernels;
+use crate::kernels::{kernels, prefetch};
 use crate::{IndexError, VectorError};
 
 /// How far from 1 the length of a stored vector may be. Rounding to half precision moves it by at most 5e-4.
@@ -226,6 +226,12 @@ impl VectorBlock {
     /// Cosine distance of a row to a unit vector of the same dimension.
     pub(crate) fn distance_to(&self, ordinal: usize, unit: &[f32]) -> f32 {
         from_cosine(kernels().dot_half(unit, self.row(ordinal)) * self.scales[ordinal])
+    }
+
+    /// Asks for a row to be brought from memory.
+    #[inline]
+    pub(crate) fn fetch(&self, ordinal: usize) {
+        prefetch(self.row(ordinal), usize::MAX);
     }
 
     /// All rows as little-endian bytes, for the generation file.

@@ -1,10 +1,11 @@
 //! Searching a frozen graph: which plan, and what is added to a walk so that nothing is missed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
 use super::ball::Ball;
+use super::coarse::CoarseRows;
 use super::walk::{Reach, ScratchPool};
 use super::{FrozenGraph, Walk, Walker};
 use crate::exact::scan;
@@ -19,16 +20,21 @@ pub(crate) const FIND_BREADTH: usize = 96;
 /// Points that a walk may look at for every row that a scan would look at: one met by a walk costs about twice as much as
 /// one in a row of its own, so a walk that was not worth it costs as much again as the scan that follows.
 const LOOKED_AT_PER_ROW: f32 = 0.5;
+/// Rows from which a scan for few hits looks at coarse rows first, and what share of its time that takes then.
+const COARSE_FROM: usize = 2_000;
+const COARSE_SHARE: f32 = 0.3;
 
 /// Searches a frozen graph and the vectors it links.
 ///
 /// Every answer is checked: one that is short, or a walk that looks at more points than a scan of what is allowed would,
-/// ends in an exact scan.
+/// ends in a scan.
 pub struct FrozenIndex {
     vectors: Arc<VectorBlock>,
     graph: Arc<FrozenGraph>,
     rows_per_candidate: usize,
     pool: ScratchPool,
+    /// Made by the first search that needs them.
+    coarse: OnceLock<CoarseRows>,
 }
 
 impl std::fmt::Debug for FrozenIndex {
@@ -60,6 +66,7 @@ impl FrozenIndex {
             graph,
             rows_per_candidate: settings.rows_per_candidate(),
             pool: ScratchPool::default(),
+            coarse: OnceLock::new(),
         })
     }
 
@@ -197,6 +204,32 @@ impl FrozenIndex {
         rows <= self.worth_of_walk(breadth, 1.0)
     }
 
+    /// What a scan for few hits among so many rows takes, in rows of an exact one.
+    fn cost_of_scan(eligible: usize) -> f32 {
+        let share = if eligible < COARSE_FROM {
+            1.0
+        } else {
+            COARSE_SHARE
+        };
+        eligible as f32 * share
+    }
+
+    /// The nearest of the allowed rows by coarse rows; `None` where an exact scan is better.
+    fn search_coarsely(
+        &self,
+        query: &[f32],
+        k: usize,
+        eligible: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Option<Vec<Hit>>, IndexError> {
+        let Some(allowed) = allowed.filter(|_| eligible >= COARSE_FROM) else {
+            return Ok(None);
+        };
+        let coarse = self.coarse.get_or_init(|| CoarseRows::of(&self.vectors));
+        coarse.nearest(&self.vectors, query, k, allowed, stop)
+    }
+
     /// Rows of these points, of those allowed, ascending by (distance, row).
     fn rows(&self, points: &[Hit], allowed: Option<&RoaringBitmap>) -> Vec<Hit> {
         let is_allowed = |ordinal| allowed.is_none_or(|allowed| allowed.contains(ordinal));
@@ -235,7 +268,7 @@ impl FrozenIndex {
     ) -> Result<Option<Vec<Hit>>, IndexError> {
         let breadth = SEARCH_BREADTH.max(k.saturating_add(k / 2));
         let share = eligible as f32 / self.vectors.len().max(1) as f32;
-        if eligible <= self.worth_of_walk(breadth, share) {
+        if Self::cost_of_scan(eligible) <= self.worth_of_walk(breadth, share) as f32 {
             return Ok(None);
         }
         let walker = Walker::new(&self.graph, &self.vectors);
@@ -248,7 +281,7 @@ impl FrozenIndex {
                 self.walked(query, start, Reach { breadth, most }, |_| true, stop)?
             }
             Some(allowed) => {
-                let most = (eligible as f32 * LOOKED_AT_PER_ROW) as usize;
+                let most = (Self::cost_of_scan(eligible) * LOOKED_AT_PER_ROW) as usize;
                 let twins = &self.graph.twins;
                 let lets_through = |point: u32| {
                     allowed.contains(point)
@@ -285,6 +318,9 @@ impl VectorIndex for FrozenIndex {
         if let Some(hits) = self.search_by_walk(&query, k, eligible, allowed, stop)? {
             return Ok(hits);
         }
+        if let Some(hits) = self.search_coarsely(&query, k, eligible, allowed, stop)? {
+            return Ok(hits);
+        }
         let wanted = Wanted {
             count: k,
             within: f32::INFINITY,
@@ -318,6 +354,10 @@ impl VectorIndex for FrozenIndex {
     }
 
     fn bytes_in_memory(&self) -> usize {
-        self.vectors.bytes_in_memory() + self.graph.bytes_in_memory() + self.pool.bytes_in_memory()
+        // Coarse rows count from the start: memory is planned with what is told here.
+        self.vectors.bytes_in_memory()
+            + self.graph.bytes_in_memory()
+            + self.pool.bytes_in_memory()
+            + CoarseRows::bytes_for(&self.vectors)
     }
 }

@@ -10,6 +10,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod codes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod safe;
@@ -17,6 +18,8 @@ mod safe;
 use std::sync::LazyLock;
 
 use half::f16;
+
+pub(crate) use self::codes::{CODE_STEP, PER_BYTE};
 
 /// Partial sums of every product.
 const LANES: usize = 32;
@@ -42,6 +45,7 @@ pub(crate) struct Kernels {
     dot_half: unsafe fn(&[f32], &[f16]) -> f32,
     dot_halves: unsafe fn(&[f16], &[f16]) -> f32,
     tile: TileProduct,
+    codes: unsafe fn(&[i8], &[u8]) -> i32,
 }
 
 /// The functions for this processor.
@@ -101,6 +105,13 @@ impl Kernels {
     pub(crate) fn tile(&self, a: [&[f32]; TILE_ROWS], b: [&[f32]; TILE_COLUMNS]) -> Tile {
         // SAFETY: `available` looked for the instructions.
         unsafe { (self.tile)(a, b) }
+    }
+
+    /// Product of whole weights with a row of two bits a value, whose length is a multiple of [`CODE_STEP`].
+    #[inline]
+    pub(crate) fn codes(&self, weights: &[i8], row: &[u8]) -> i32 {
+        // SAFETY: `available` looked for the instructions.
+        unsafe { (self.codes)(weights, row) }
     }
 }
 

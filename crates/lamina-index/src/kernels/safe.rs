@@ -14,6 +14,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_half,
     dot_halves,
     tile,
+    codes: super::codes::product,
 };
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
