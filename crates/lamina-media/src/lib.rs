@@ -9,7 +9,7 @@
 //! ```text
 //! bytes -> content_hash                       its name everywhere
 //!       -> decode (sniff, limits, catch_unwind, orientation, sRGB)  -> Picture, or a Rejection with its reason
-//!            -> thumbnail      lossy WebP, longest side 512
+//!            -> thumbnail      lossy WebP, longest side 448
 //!            -> measure        blur, dark, bright
 //!            -> model_input    CHW floats as the reference processors make them
 //! ```

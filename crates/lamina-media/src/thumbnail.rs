@@ -6,11 +6,13 @@ use webp::{Encoder, WebPConfig};
 use crate::resize::resize;
 use crate::{MediaError, Picture};
 
-/// The longest side of a thumbnail, in pixels.
-pub const THUMBNAIL_SIDE: u32 = 512;
+/// The longest side of a thumbnail, in pixels: cards of pages show 200 to 300, twice that on fine screens. What a thumbnail costs
+/// grows with its square, and it is a quarter of what an ingest costs.
+pub const THUMBNAIL_SIDE: u32 = 448;
 
-/// Good to the eye at this size, 15 to 60 kB for a photo.
-const QUALITY: f32 = 70.0;
+/// Good to the eye at this size, 12 to 45 kB for a photo. Against 70 it is 0.3 dB less, and a tenth less time: what the encoder
+/// does at its fastest method is mostly to write bits.
+const QUALITY: f32 = 65.0;
 
 /// The longest side that the format knows.
 const WEBP_SIDE: u32 = 16_383;
@@ -96,7 +98,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             (shown.format, shown.width, shown.height),
-            (PictureFormat::Webp, 512, 300)
+            (PictureFormat::Webp, 448, 263)
         );
     }
 }

@@ -31,6 +31,7 @@ const DIRECTIONS: [(usize, isize); 4] = [(0, 1), (1, 0), (1, 1), (1, -1)];
 /// edges only; the least of the four. Across a step blurred by a Gaussian of deviation `s` pixels this is close to
 /// `1 / (2 s^2)`, whatever the contrast and however many edges there are; across a sharp step it is 2 or more. The
 /// least direction is taken, because motion blurs one direction and leaves the one across it sharp.
+#[inline(always)]
 pub(super) fn sharpness(luma: &Luma, dark: f32, light: f32) -> Option<f32> {
     let range = light - dark;
     if range < LEAST_RANGE || luma.width < 5 || luma.height < 5 {
@@ -72,6 +73,7 @@ impl Plane<'_> {
     }
 
     /// The difference of the two neighbours in a direction, without sign; 0 at the border.
+    #[inline(always)]
     fn slopes(&self, direction: (usize, isize)) -> Vec<i16> {
         let step = self.step(direction);
         let mut slopes = vec![0; self.values.len()];
@@ -87,6 +89,7 @@ impl Plane<'_> {
     }
 
     /// Second over first differences in a direction, squared and summed, at and next to places of more than this slope.
+    #[inline(always)]
     fn ratio(&self, direction: (usize, isize), slopes: &[i16], least: i16) -> Option<f32> {
         let (step, width) = (self.step(direction), self.width);
         let steep: Vec<i16> = slopes
@@ -127,6 +130,7 @@ struct RowSums {
 impl RowSums {
     /// `near` of the rows above, here and below is 1 next to an edge, else 0. Written as one plain loop over slices of one
     /// length, which compilers turn into products and sums of pairs.
+    #[inline(always)]
     fn of([here, after, before]: [&[i16]; 3], near: [&[i16]; 3], slopes: &[i16]) -> Self {
         let (mut first, mut second, mut count) = (0_i32, 0_i32, 0_i32);
         let lines = here.iter().zip(after).zip(before).zip(slopes);

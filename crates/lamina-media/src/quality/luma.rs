@@ -14,6 +14,7 @@ const EXACT_FROM: u32 = 4;
 
 impl Luma {
     /// The luma of `picture`, area-averaged so that its longest side is `longest` at most. Never enlarged.
+    #[inline(always)]
     pub(super) fn of(picture: &Picture, longest: u32) -> Self {
         let (width, height) = picture.pixel_size();
         let side = width.max(height);
@@ -32,6 +33,7 @@ impl Luma {
     }
 
     /// BT.601 luma, as JPEG has it, averaged over squares of `factor`; a rest at the right and bottom is averaged alone.
+    #[inline(always)]
     fn reduced(picture: &Picture, factor: usize) -> Self {
         let (from_width, from_height) = picture.pixel_size();
         let (from_width, from_height) = (from_width as usize, from_height as usize);
@@ -74,6 +76,7 @@ impl Luma {
     }
 
     /// Exact area average at another, smaller size: down first, a row at a time, then across.
+    #[inline(always)]
     fn averaged(&self, width: usize, height: usize) -> Self {
         let across = spans(self.width, width);
         let mut values = Vec::with_capacity(width * height);
@@ -104,6 +107,7 @@ impl Luma {
 }
 
 /// 256 times the luma of a pixel.
+#[inline(always)]
 fn luma([red, green, blue]: &[u8; 3]) -> u32 {
     weighted(u32::from(*red), u32::from(*green), u32::from(*blue))
 }

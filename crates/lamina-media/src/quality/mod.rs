@@ -59,8 +59,33 @@ pub struct Measures {
 
 /// Measures a picture; a reduced copy gives nearly the same values as the whole.
 pub fn measure(picture: &Picture) -> Measures {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        return measure_wide(picture);
+    }
+    measure_plain(picture)
+}
+
+/// [`measure_plain`], compiled for registers of twice the width; the same numbers to the last bit.
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "a function compiled for instructions that not every processor has may only be called where they are"
+)]
+fn measure_wide(picture: &Picture) -> Measures {
+    #[target_feature(enable = "avx2")]
+    fn wide(picture: &Picture) -> Measures {
+        measure_plain(picture)
+    }
+    // SAFETY: the only caller has just found the instructions.
+    unsafe { wide(picture) }
+}
+
+/// Always a part of its caller, as is everything that it calls, so that loops use the registers which that was compiled for.
+#[inline(always)]
+fn measure_plain(picture: &Picture) -> Measures {
     let luma = Luma::of(picture, NORMAL_SIDE);
-    let levels = Levels::of(luma.values.iter().map(|value| (*value, 1)));
+    let levels = Levels::of_plane(&luma.values);
     let (dark, light) = (levels.at(1.0 - HIGH_SHARE), levels.at(HIGH_SHARE));
     let sharpness = sharpness(&luma, dark, light);
     let (luma_low, luma_high) = (whiteness(picture), light / 255.0);
@@ -77,6 +102,7 @@ pub fn measure(picture: &Picture) -> Measures {
 /// The median of the darkest channel over an even grid of pixels, those of the middle counting more. 0..1.
 ///
 /// The darkest channel, because white is what overexposure ends in: a plain yellow has a luma of 0.8 and is no flaw.
+#[inline(always)]
 fn whiteness(picture: &Picture) -> f32 {
     let (width, height) = picture.pixel_size();
     let grid = |side: u32| {
@@ -98,10 +124,10 @@ fn whiteness(picture: &Picture) -> f32 {
             } else {
                 1
             };
-            (f32::from(red.min(green).min(blue)), weight)
+            (red.min(green).min(blue), weight)
         })
     });
-    Levels::of(seen).at(0.5) / 255.0
+    Levels::of_samples(seen).at(0.5) / 255.0
 }
 
 /// 1 at a measure of 0, one half at the threshold, falling on towards 0: the logistic function of the logarithm.
@@ -117,15 +143,33 @@ struct Levels {
 }
 
 impl Levels {
-    const PER_LEVEL: f32 = 4.0;
+    const PER_LEVEL: u16 = 4;
+    const COUNT: usize = 256 * Self::PER_LEVEL as usize;
 
-    /// From values, 0..255, and how many times each counts.
-    fn of(values: impl Iterator<Item = (f32, u32)>) -> Self {
-        let mut counts = vec![0; 256 * Self::PER_LEVEL as usize];
-        let last = counts.len() - 1;
-        for (value, weight) in values {
-            counts[((value * Self::PER_LEVEL + 0.5) as usize).min(last)] += weight;
+    /// From a plane of values, 0..255.
+    #[inline(always)]
+    fn of_plane(values: &[f32]) -> Self {
+        let place = |value: &f32| (value * f32::from(Self::PER_LEVEL) + 0.5) as u16;
+        // Rounded in a pass of its own, which is done many at a time; counting is not.
+        let places: Vec<u16> = values.iter().map(place).collect();
+        let mut counts = vec![0; Self::COUNT];
+        for place in places {
+            counts[usize::from(place).min(Self::COUNT - 1)] += 1;
         }
+        Self::new(counts)
+    }
+
+    /// From samples, and how many times each counts.
+    #[inline(always)]
+    fn of_samples(samples: impl Iterator<Item = (u8, u32)>) -> Self {
+        let mut counts = vec![0; Self::COUNT];
+        for (sample, weight) in samples {
+            counts[usize::from(sample) * usize::from(Self::PER_LEVEL)] += weight;
+        }
+        Self::new(counts)
+    }
+
+    fn new(counts: Vec<u32>) -> Self {
         let total = counts.iter().sum();
         Self { counts, total }
     }
@@ -138,7 +182,7 @@ impl Levels {
             seen += count;
             seen >= wanted
         });
-        level.unwrap_or(0) as f32 / Self::PER_LEVEL
+        level.unwrap_or(0) as f32 / f32::from(Self::PER_LEVEL)
     }
 }
 
