@@ -159,8 +159,10 @@ impl Runtime {
             let mut builder = Session::builder(&self.environment)?
                 .with_execution_providers(providers(&self.device, index))?
                 .with_intra_threads(threads)?
-                // Threads that spin while they wait would take the cores from decoding.
-                .with_intra_op_spinning(false)?;
+                // With one thread nobody waits, and a session for each core is how all of them are used. Who gives a run more
+                // threads wants it to end soon: threads that sleep between the operators of a small graph cost 0.6 to 0.85 of
+                // the throughput.
+                .with_intra_op_spinning(threads > 1)?;
             if !self.device.is_gpu() {
                 // A library that knows of accelerators by itself would prefer one of them to the CPU that was chosen.
                 builder = builder.with_auto_device(AutoDevicePolicy::PreferCPU)?;
