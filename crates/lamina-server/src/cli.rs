@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use lamina_types::DatasetId;
 
+use crate::commands::bench::copies::CopiesBench;
 use crate::commands::bench::enrich::EnrichBench;
 use crate::commands::bench::explore::ExploreBench;
 use crate::commands::bench::index::IndexBench;
@@ -348,6 +349,8 @@ pub enum BenchSubject {
     Index(IndexBench),
     /// Milliseconds per page of explore, by kind of query and by how much it matches, on a generated dataset
     Explore(Box<ExploreBench>),
+    /// F1 of near-copies at the shipped similarity, on copies of photos or of drawn scenes
+    Copies(Box<CopiesBench>),
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `lamina bench`: what this machine needs for a picture, and for a search.
 
+pub mod copies;
 mod database_cpu;
 pub mod enrich;
 pub mod explore;
@@ -38,6 +39,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         }
         BenchSubject::Explore(bench) => {
             explore::run(bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        BenchSubject::Copies(bench) => {
+            copies::run(*bench).await?;
             return Ok(ExitCode::SUCCESS);
         }
     };
