@@ -1,6 +1,7 @@
 //! What a page of explore takes, through the real router over real connections, on a generated dataset.
 
 mod client;
+mod graph;
 mod measure;
 mod place;
 mod queries;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::client::Client;
+use self::graph::GraphCosts;
 use self::measure::{Measured, Pages};
 use self::place::Place;
 use self::queries::{Bounds, Query, kinds};
@@ -82,6 +84,9 @@ struct Report {
     resident_mb: f64,
     resident_file_mb: f64,
     generation_mb: f64,
+    /// Wall and CPU seconds of building the index; absent where it was built before this was noted.
+    build_s: Option<(f64, f64)>,
+    index: GraphCosts,
     pages: Vec<Measured>,
 }
 
@@ -130,7 +135,12 @@ async fn with_home(bench: &ExploreBench, dir: PathBuf, home: &Home) -> anyhow::R
     )?;
     let models = ServerModels::new(workshop);
     let (served, stop) = serve(home, &place, explorer.clone(), models).await?;
-    let measured = measure(bench, &place, &explorer, served).await;
+    let (path, expected) = place.index_file(home).await?;
+    let index = tokio::task::spawn_blocking(move || graph::measure(&path, &expected)).await??;
+    if !bench.json {
+        index.show();
+    }
+    let measured = measure(bench, &place, &explorer, served, index).await;
     stop.cancel();
     explorer.stop();
     encoders.models().shutdown().await;
@@ -185,6 +195,7 @@ async fn measure(
     place: &Place,
     explorer: &Explorer,
     address: SocketAddr,
+    index: GraphCosts,
 ) -> anyhow::Result<Report> {
     let pool = &place.pool;
     let principal = place.owner.implicit_principal();
@@ -235,6 +246,8 @@ async fn measure(
         resident_mb,
         resident_file_mb,
         generation_mb: place.notes.generation_bytes as f64 / 1e6,
+        build_s: place.notes.build_s,
+        index,
         pages: all,
     })
 }
@@ -272,5 +285,8 @@ impl Report {
             self.resident_file_mb,
             self.generation_mb
         ));
+        if let Some((wall, cpu)) = self.build_s {
+            output::line(format_args!("index built in {wall:.0} s, {cpu:.0} CPU s"));
+        }
     }
 }

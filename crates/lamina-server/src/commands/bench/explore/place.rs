@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use lamina_explore::{Encoders, generations as building, index_settings};
-use lamina_index::{FileBytes, Generation, GenerationHeader, StopFlag, build};
+use lamina_index::{ExpectedGeneration, FileBytes, Generation, GenerationHeader, StopFlag, build};
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, datasets, generations, users::User};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::Making;
 use super::vectors::draw;
+use crate::commands::bench::process_cpu;
 use crate::home::Home;
 use crate::output;
 
@@ -33,6 +35,9 @@ pub struct Notes {
     /// Uniqueness that one hundredth, one tenth and half of the media exceed.
     pub uniqueness: [f32; 3],
     pub generation_bytes: usize,
+    /// Wall and CPU seconds of building the index.
+    #[serde(default)]
+    pub build_s: Option<(f64, f64)>,
 }
 
 /// The generated dataset.
@@ -63,6 +68,22 @@ impl Place {
             owner,
             notes,
         })
+    }
+
+    /// The file of the index, and what it must hold.
+    ///
+    /// # Errors
+    /// The database, or a dataset that is gone.
+    pub async fn index_file(&self, home: &Home) -> anyhow::Result<(PathBuf, ExpectedGeneration)> {
+        let spaces = lamina_store::spaces::list(&self.pool, self.notes.dataset).await?;
+        let space = spaces
+            .iter()
+            .find(|space| space.space == Space::Index)
+            .context("the dataset has no vectors")?;
+        let rows = generations::list(&self.pool, self.notes.dataset).await?;
+        let row = rows.first().context("the dataset has no index")?;
+        let path = home.blobs.generation_path(&row.blob_key)?;
+        Ok((path, building::expectation(row, space)))
     }
 }
 
@@ -96,10 +117,12 @@ async fn make(
         number: 1,
     };
     let built = dir.join(BUILT);
+    let mut build_s = None;
     if !built.exists() {
         let (header, built) = (header.clone(), built.clone());
         let settings = index_settings(&bands, lamina_index::DEFAULT_EXACT_LIMIT);
         let vectors = Arc::new(drawn.vectors);
+        let (begun, start) = (Instant::now(), process_cpu());
         tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
             let generation = build(header, vectors, &settings, &StopFlag::new())?;
             let part = built.with_extension("part");
@@ -107,6 +130,8 @@ async fn make(
             Ok(fs_err::rename(part, built)?)
         })
         .await??;
+        let cpu = process_cpu().saturating_sub(start).as_secs_f64();
+        build_s = Some((begun.elapsed().as_secs_f64(), cpu));
     }
     output::line("the index is built; making rows");
     let making = Making {
@@ -115,7 +140,11 @@ async fn make(
         encoders,
     };
     let dataset = making.dataset(&drawn.groups, &space).await?;
-    let notes = publish(home, dataset, &header, &built).await?;
+    let published = publish(home, dataset, &header, &built).await?;
+    let notes = Notes {
+        build_s,
+        ..published
+    };
     fs_err::write(dir.join(NOTES), serde_json::to_vec(&notes)?)?;
     fs_err::remove_file(built)?;
     Ok(notes)
@@ -173,5 +202,6 @@ async fn publish(
         dataset,
         uniqueness: [0.0099, 0.0999, 0.5].map(exceeded_by),
         generation_bytes,
+        build_s: None,
     })
 }

@@ -11,7 +11,7 @@ pub const FAMILIES: usize = 100;
 const GROUP: usize = 200;
 /// Length of a family's offset from the common mean, of a group's from its family, of a vector's from its group. Distances are
 /// then about 0.17 within a group, 0.39 within a family, 0.70 beyond.
-const SPREADS: [f32; 3] = [1.0, 0.6, 0.45];
+pub const SPREADS: [f32; 3] = [1.0, 0.6, 0.45];
 /// One vector in so many is a near-copy of one shortly before it, with this offset.
 const COPY_EVERY: usize = 250;
 const COPY_NOISE: f32 = 0.1;
