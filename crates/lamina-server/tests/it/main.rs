@@ -14,6 +14,7 @@ mod changes;
 mod contract;
 mod crash;
 mod damage;
+mod detection;
 mod doors;
 mod enrich;
 mod enrich_chaos;
