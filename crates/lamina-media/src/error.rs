@@ -28,9 +28,9 @@ pub enum MediaError {
     /// The JPEG or PNG encoder refused.
     #[error("picture could not be encoded")]
     Encode(#[source] image::ImageError),
-    /// The WebP encoder refused; its error type carries no message of its own.
-    #[error("WebP encoder failed: {0:?}")]
-    Webp(webp::WebPEncodingError),
+    /// The WebP encoder refused, with its number of the reason (`WebPEncodingError`); it has no words of its own.
+    #[error("WebP encoder failed with error {0}")]
+    Webp(i32),
     /// The WebP library refused its own default settings: a mismatch of header and library.
     #[error("WebP encoder has no usable configuration")]
     WebpConfiguration,

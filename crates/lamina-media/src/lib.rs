@@ -1,6 +1,6 @@
 //! Pictures: bytes in, oriented sRGB pixels out, and everything that is computed from pixels without a model.
 //!
-//! Owns `image`, `fast_image_resize` and `webp`. Works on the CPU, synchronously, one picture at a time: the caller
+//! Owns `image`, `fast_image_resize` and `libwebp-sys`. Works on the CPU, synchronously, one picture at a time: the caller
 //! brings threads and decides how many pictures are open at once ([`inspect`] tells what one will take). Knows no
 //! files, database, network or model sessions.
 //!
@@ -51,6 +51,7 @@ mod picture;
 mod quality;
 mod resize;
 mod thumbnail;
+mod webp;
 
 pub use decode::{Declared, decode, decode_at_least, inspect};
 pub use error::MediaError;

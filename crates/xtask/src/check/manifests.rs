@@ -75,7 +75,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const OWNERS: [(&str, &[&str]); 28] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
-    ("webp", &["lamina-media"]),
+    ("libwebp-sys", &["lamina-media"]),
     ("ort", &["lamina-inference"]),
     ("tokenizers", &["lamina-inference"]),
     ("hnsw_rs", &["lamina-index"]),
