@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lamina_explore::index_settings;
 use lamina_index::{DEFAULT_EXACT_LIMIT, GenerationHeader, StopFlag, VectorBlock};
-use lamina_inference::Lane;
+use lamina_inference::{CPU_BATCH, Lane};
 use lamina_media::{DecodeLimits, content_hash};
 use lamina_pipeline::ingest::prepare;
 use lamina_pipeline::stages::{Stage, StageTimes};
@@ -26,7 +26,7 @@ pub struct StageCosts {
     cpu_ms_per_picture: f64,
 }
 
-/// Runs pictures one after another, so that CPU time is the time.
+/// Runs pictures one after another, and the model over as many at once as an ingest gives it, so that CPU time is the time.
 ///
 /// # Errors
 /// The model does not start.
@@ -48,14 +48,19 @@ pub async fn measure(
     let mut embedding_time = Duration::ZERO;
     let mut embeddings: Vec<Embedding> = Vec::with_capacity(count);
     let pictures = Pictures::draw();
+    let mut waiting = Vec::with_capacity(CPU_BATCH);
     for number in 0..count {
         let bytes = pictures.jpeg(number)?;
         std::hint::black_box(stages.run(Stage::Hash, || content_hash(&bytes)));
         let prepared = prepare(&bytes, &limits, &spec, &stages)
             .map_err(|rejection| anyhow::anyhow!("a generated picture was refused: {rejection}"))?;
+        waiting.push(prepared.input);
+        if waiting.len() < CPU_BATCH && number + 1 < count {
+            continue;
+        }
         let start = process_cpu();
         let answers = encoder
-            .embed_images(Lane::Bulk, vec![prepared.input])
+            .embed_images(Lane::Bulk, std::mem::take(&mut waiting))
             .await?;
         embedding_time += process_cpu().saturating_sub(start);
         embeddings.extend(answers.into_iter().flatten());
