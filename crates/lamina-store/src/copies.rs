@@ -1,4 +1,5 @@
-//! The rows of a copy, by insert-select from its source: fresh ids, the same ordinals, everything else by reference.
+//! The rows of a copy, by insert-select from its source: fresh ids, the same ordinals, everything else by reference. A snapshot
+//! remembers the ids of tags, fields and objects, and a dataset that goes back to it has them again.
 //!
 //! Contents, outputs, regions and generation files are shared; media, labels, captions, tags, custom metadata, objects and the published
 //! generations of a dataset are rows of its own. What is about to be made anew is left out.
@@ -69,6 +70,29 @@ impl LeftOut {
     }
 }
 
+/// Which ids tags, fields and objects of a copy have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// New ones.
+    Fresh,
+    /// New ones, and each row knows that of the row it was copied from: a snapshot.
+    Remembered,
+    /// Those that the rows of the source know, whose bearers are gone: the way back from a snapshot.
+    Restored,
+}
+
+impl Ids {
+    /// Whether rows remember what they were copied from.
+    pub(crate) const fn are_remembered(self) -> bool {
+        matches!(self, Self::Remembered)
+    }
+
+    /// Whether rows get the ids that their sources remember.
+    pub(crate) const fn are_restored(self) -> bool {
+        matches!(self, Self::Restored)
+    }
+}
+
 /// Fills the empty dataset `copy` with the rows of `source`; number of media. Must run in one transaction: there is no
 /// half copy.
 ///
@@ -80,9 +104,32 @@ pub async fn fill(
     copy: DatasetId,
     left_out: LeftOut,
 ) -> Result<u64, StoreError> {
+    fill_with(conn, source, copy, left_out, Ids::Fresh).await
+}
+
+/// As [`fill`] of everything, for a snapshot.
+///
+/// # Errors
+/// As [`fill`].
+pub(crate) async fn remember(
+    conn: &mut PgConnection,
+    source: DatasetId,
+    snapshot: DatasetId,
+) -> Result<u64, StoreError> {
+    let everything = LeftOut::of(&[]);
+    fill_with(conn, source, snapshot, everything, Ids::Remembered).await
+}
+
+async fn fill_with(
+    conn: &mut PgConnection,
+    source: DatasetId,
+    copy: DatasetId,
+    left_out: LeftOut,
+    ids: Ids,
+) -> Result<u64, StoreError> {
     plan_by_sets(conn).await?;
     let media = media(conn, source, copy).await?;
-    beside_media(conn, source, copy, left_out).await?;
+    beside_media(conn, source, copy, left_out, ids).await?;
     fail::fail_point!("copy_filled", |_| Err(StoreError::Database {
         class: crate::ErrorClass::Unavailable,
         constraint: None,
@@ -91,8 +138,8 @@ pub async fn fill(
     Ok(media)
 }
 
-/// Replaces everything but the media of a dataset by what another one has, whose media have the same ordinals. Must run in one
-/// transaction.
+/// Replaces everything but the media of a dataset by what its snapshot has, whose media have the same ordinals. Tags, fields and
+/// objects get the ids that they had. Must run in one transaction.
 ///
 /// # Errors
 /// The database.
@@ -117,7 +164,7 @@ pub(crate) async fn refill(
             .await?;
     }
     plan_by_sets(conn).await?;
-    beside_media(conn, source, dataset, LeftOut::of(&[])).await
+    beside_media(conn, source, dataset, LeftOut::of(&[]), Ids::Restored).await
 }
 
 async fn beside_media(
@@ -125,12 +172,13 @@ async fn beside_media(
     source: DatasetId,
     copy: DatasetId,
     left_out: LeftOut,
+    ids: Ids,
 ) -> Result<(), StoreError> {
     labels(conn, source, copy, left_out).await?;
-    tags(conn, source, copy).await?;
-    custom_fields::copy(conn, source, copy).await?;
+    tags(conn, source, copy, ids).await?;
+    custom_fields::copy(conn, source, copy, ids).await?;
     image_captions(conn, source, copy, left_out).await?;
-    objects(conn, source, copy, left_out).await?;
+    objects(conn, source, copy, left_out, ids).await?;
     failures(conn, source, copy, left_out).await?;
     derived(conn, source, copy, left_out).await
 }
@@ -212,12 +260,16 @@ async fn tags(
     conn: &mut PgConnection,
     source: DatasetId,
     copy: DatasetId,
+    ids: Ids,
 ) -> Result<(), StoreError> {
-    let sql = "insert into tags (id, dataset_id, name, created_by, created_at) \
-               select gen_random_uuid(), $2, name, created_by, created_at from tags where dataset_id = $1";
+    let sql = "insert into tags (id, origin_id, dataset_id, name, created_by, created_at) \
+               select coalesce(case when $4 then origin_id end, gen_random_uuid()), case when $3 then id end, \
+               $2, name, created_by, created_at from tags where dataset_id = $1";
     sqlx::query(sql)
         .bind(source.as_uuid())
         .bind(copy.as_uuid())
+        .bind(ids.are_remembered())
+        .bind(ids.are_restored())
         .execute(&mut *conn)
         .await?;
     let sql = "insert into media_tags (tag_id, media_id, assigned_at) \
@@ -259,15 +311,17 @@ async fn objects(
     source: DatasetId,
     copy: DatasetId,
     left_out: LeftOut,
+    ids: Ids,
 ) -> Result<(), StoreError> {
     let sql = "with mapped as materialized ( \
-                   select o.id as old_id, gen_random_uuid() as id, (row_number() over (order by o.ordinal) - 1)::integer as ordinal, \
+                   select o.id as old_id, coalesce(case when $7 then o.origin_id end, gen_random_uuid()) as id, \
+                   case when $6 then o.id end as origin_id, (row_number() over (order by o.ordinal) - 1)::integer as ordinal, \
                    mine.id as media_id, o.region_id, o.label, o.confidence, o.source, o.original_id \
                    from objects o join media m on m.id = o.media_id join media mine on mine.dataset_id = $2 and mine.ordinal = m.ordinal \
                    where o.dataset_id = $1 and not ($3 and o.source = $5) \
                ), inserted as ( \
-                   insert into objects (id, dataset_id, ordinal, media_id, region_id, label, confidence, source, original_id) \
-                   select id, $2, ordinal, media_id, region_id, label, confidence, source, original_id from mapped \
+                   insert into objects (id, origin_id, dataset_id, ordinal, media_id, region_id, label, confidence, source, original_id) \
+                   select id, origin_id, $2, ordinal, media_id, region_id, label, confidence, source, original_id from mapped \
                ) insert into captions (dataset_id, entity_type, entity_id, source, caption) \
                select $2, c.entity_type, mapped.id, c.source, c.caption from mapped join captions c \
                on c.dataset_id = $1 and c.entity_type = 'OBJECTS' and c.entity_id = mapped.old_id \
@@ -278,6 +332,8 @@ async fn objects(
         .bind(left_out.objects)
         .bind(left_out.object_captions)
         .bind(AnnotationSource::VisualLayer.as_str())
+        .bind(ids.are_remembered())
+        .bind(ids.are_restored())
         .execute(conn)
         .await?;
     Ok(())

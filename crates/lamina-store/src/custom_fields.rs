@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
+use crate::copies::Ids;
 use crate::{StoreError, columns};
 
 /// What the values of a field are.
@@ -384,23 +385,29 @@ pub(crate) async fn copy(
     conn: &mut PgConnection,
     source: DatasetId,
     copy: DatasetId,
+    ids: Ids,
 ) -> Result<(), StoreError> {
-    for sql in [
-        "insert into custom_fields (id, dataset_id, name, field_type, enum_options, is_multi, status, inserted_rows, error_count, \
+    let sql = "insert into custom_fields (id, origin_id, dataset_id, name, field_type, enum_options, is_multi, status, inserted_rows, error_count, \
          sample_errors, created_by, created_at, finished_at) \
-         select gen_random_uuid(), $2, name, field_type, enum_options, is_multi, status, inserted_rows, error_count, \
-         sample_errors, created_by, created_at, finished_at from custom_fields where dataset_id = $1",
-        "insert into custom_values (field_id, media_id, texts, number, moment) \
+         select coalesce(case when $4 then origin_id end, gen_random_uuid()), case when $3 then id end, \
+         $2, name, field_type, enum_options, is_multi, status, inserted_rows, error_count, \
+         sample_errors, created_by, created_at, finished_at from custom_fields where dataset_id = $1";
+    sqlx::query(sql)
+        .bind(source.as_uuid())
+        .bind(copy.as_uuid())
+        .bind(ids.are_remembered())
+        .bind(ids.are_restored())
+        .execute(&mut *conn)
+        .await?;
+    let sql = "insert into custom_values (field_id, media_id, texts, number, moment) \
          select mine.id, c.id, v.texts, v.number, v.moment from custom_fields f join custom_values v on v.field_id = f.id \
          join custom_fields mine on mine.dataset_id = $2 and mine.name = f.name \
          join media m on m.id = v.media_id join media c on c.dataset_id = $2 and c.ordinal = m.ordinal \
-         where f.dataset_id = $1",
-    ] {
-        sqlx::query(sql)
-            .bind(source.as_uuid())
-            .bind(copy.as_uuid())
-            .execute(&mut *conn)
-            .await?;
-    }
+         where f.dataset_id = $1";
+    sqlx::query(sql)
+        .bind(source.as_uuid())
+        .bind(copy.as_uuid())
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -2,14 +2,15 @@
 //!
 //! A snapshot is a dataset that nobody sees, filled by insert-select like every copy: its media have the ordinals of those they
 //! were copied from, pixels and generation files are shared. Media are only ever added to a dataset, behind those it has: so
-//! going back keeps the media that the snapshot knows, with their ids, and takes away what came later.
+//! going back keeps the media that the snapshot knows, with their ids, and takes away what came later. Tags, fields of custom metadata
+//! and objects get the ids that they had when the snapshot was made, which its rows remember.
 
 use chrono::{DateTime, Utc};
 use lamina_types::{DatasetId, DatasetStatus, SnapshotReason, SourceType, UserId};
 use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::copies::{self, LeftOut};
+use crate::copies;
 use crate::datasets::{self, Dataset, NewDataset};
 use crate::{StoreError, columns};
 
@@ -157,7 +158,7 @@ pub async fn create(
         .bind(dataset.id.as_uuid())
         .execute(&mut *conn)
         .await?;
-    copies::fill(&mut *conn, dataset.id, id, LeftOut::of(&[])).await?;
+    copies::remember(&mut *conn, dataset.id, id).await?;
     datasets::recount(&mut *conn, id).await?;
     fail::fail_point!("snapshot_filled", |_| Err(StoreError::NotFound(
         "injected by a fail point"

@@ -24,6 +24,8 @@ mod removal;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tags;
