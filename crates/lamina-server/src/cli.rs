@@ -7,9 +7,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use lamina_types::DatasetId;
 
+use crate::commands::bench::additions::AdditionsBench;
 use crate::commands::bench::copies::CopiesBench;
 use crate::commands::bench::enrich::EnrichBench;
 use crate::commands::bench::explore::ExploreBench;
+use crate::commands::bench::export::ExportBench;
 use crate::commands::bench::index::IndexBench;
 use crate::commands::models::args::ModelsArgs;
 use crate::config::{
@@ -351,6 +353,10 @@ pub enum BenchSubject {
     Explore(Box<ExploreBench>),
     /// F1 of near-copies at the shipped similarity, on copies of photos or of drawn scenes
     Copies(Box<CopiesBench>),
+    /// Seconds until media added to a large dataset are found, and whether a reindex makes it what a fresh build is
+    Additions(Box<AdditionsBench>),
+    /// Memory that an export of a generated dataset takes
+    Export(Box<ExportBench>),
 }
 
 #[cfg(test)]

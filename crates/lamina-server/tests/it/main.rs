@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod bench_sizes;
 mod boot;
 mod buckets;
 mod changes;

@@ -1,11 +1,16 @@
 //! `lamina bench`: what this machine needs for a picture, and for a search.
 
+pub mod additions;
+mod client;
 pub mod copies;
 mod database_cpu;
 pub mod enrich;
 pub mod explore;
+pub mod export;
 pub mod index;
+mod memory;
 mod pictures;
+mod serving;
 mod stages;
 mod whole;
 
@@ -43,6 +48,14 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         }
         BenchSubject::Copies(bench) => {
             copies::run(*bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        BenchSubject::Additions(bench) => {
+            additions::run(&bench).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        BenchSubject::Export(bench) => {
+            export::run(&bench).await?;
             return Ok(ExitCode::SUCCESS);
         }
     };

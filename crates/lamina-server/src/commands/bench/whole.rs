@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::pictures::Pictures;
-use super::process_cpu;
+use super::{memory, process_cpu};
 use crate::config::{DataOptions, DatabaseOptions, IndexOptions, InferenceOptions, WorkerOptions};
 use crate::datasets::{self, NewImport};
 use crate::home::{Home, Stay};
@@ -111,7 +111,7 @@ async fn ingest(
         pictures_per_second: f64::from(pictures) / wall.as_secs_f64(),
         process_cpu_ms_per_picture: cpu.as_secs_f64() * 1000.0 / f64::from(pictures.max(1)),
         cores_busy: machine,
-        peak_resident_mb: peak_resident_mb()?,
+        peak_resident_mb: memory::peak_mb()?,
     })
 }
 
@@ -142,17 +142,6 @@ impl MachineTimes {
     pub(super) fn since(&self, before: &Self) -> f64 {
         1.0 - (self.idle - before.idle) / (self.all - before.all).max(1.0)
     }
-}
-
-/// `VmHWM` of this process.
-fn peak_resident_mb() -> anyhow::Result<f64> {
-    let status = fs_err::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .context("no VmHWM in /proc/self/status")?;
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
-    Ok(kilobytes / 1024.0)
 }
 
 impl WholeRun {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use lamina_explore::Explorer;
 use lamina_store::datasets::DatasetAccess;
 use lamina_types::DatasetId;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::client::Client;
 use super::queries::{Kind, Query};
+use crate::commands::bench::client::Client;
 use crate::commands::bench::process_cpu;
 use crate::commands::bench::whole::MachineTimes;
 use crate::output;
@@ -162,22 +161,6 @@ pub async fn distance_of_share(
         sum += low;
     }
     Ok(sum / ASKED as f32)
-}
-
-/// Resident memory of this process, and the part of it that belongs to mapped files.
-///
-/// # Errors
-/// No `/proc`.
-pub fn resident_mb() -> anyhow::Result<[f64; 2]> {
-    let status = fs_err::read_to_string("/proc/self/status")?;
-    let read = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        value
-            .map(|kilobytes| kilobytes / 1024.0)
-            .with_context(|| format!("no {name} in /proc/self/status"))
-    };
-    Ok([read("VmRSS:")?, read("RssFile:")?])
 }
 
 impl Measured {

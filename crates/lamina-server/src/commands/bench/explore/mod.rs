@@ -1,41 +1,37 @@
 //! What a page of explore takes, through the real router over real connections, on a generated dataset.
 
-mod client;
 mod graph;
 mod measure;
-mod place;
-mod queries;
+pub mod place;
+pub mod queries;
 mod rows;
 mod texts;
 mod vectors;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use lamina_explore::{Explorer, ExplorerOptions, ThresholdSense};
-use lamina_http::{
-    AppParts, AppState, AuthMode, HostList, HttpConfig, LinkKeys, Readiness, ServeLimits,
-};
 use lamina_store::datasets::{self, DatasetAccess};
 use lamina_types::EntityType;
 use serde::Serialize;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::client::Client;
 use self::graph::GraphCosts;
 use self::measure::{Measured, Pages};
-use self::place::Place;
+use self::place::{Place, Wanted};
 use self::queries::{Bounds, Query, kinds};
+use super::client::Client;
+use super::memory;
+use super::serving::serve;
 use crate::config::{DataOptions, DatabaseOptions, IndexOptions, InferenceOptions, WorkerOptions};
 use crate::home::{Home, Stay};
 use crate::model_side::ServerModels;
 use crate::{engine, output};
 
+/// Values of a vector.
+const DIMENSION: usize = 512;
 /// Memory for the one snapshot: more than any.
 const SNAPSHOT_BYTES: usize = 16 << 30;
 /// Connections to the database.
@@ -116,7 +112,12 @@ pub async fn run(bench: Box<ExploreBench>) -> anyhow::Result<()> {
 
 async fn with_home(bench: &ExploreBench, dir: PathBuf, home: &Home) -> anyhow::Result<()> {
     let encoders = engine::start_encoders(&bench.inference, home).await?;
-    let place = Place::ready(dir, home, &encoders, bench.media).await?;
+    let wanted = Wanted {
+        media: bench.media,
+        dimension: DIMENSION,
+        are_captions_searched: true,
+    };
+    let place = Place::ready(dir, home, &encoders, wanted).await?;
     if bench.make {
         return Ok(());
     }
@@ -134,7 +135,7 @@ async fn with_home(bench: &ExploreBench, dir: PathBuf, home: &Home) -> anyhow::R
         &IndexOptions::default(),
     )?;
     let models = ServerModels::new(workshop);
-    let (served, stop) = serve(home, &place, explorer.clone(), models).await?;
+    let (served, stop) = serve(home, &place.owner, explorer.clone(), models, []).await?;
     let (path, expected) = place.index_file(home).await?;
     let index = tokio::task::spawn_blocking(move || graph::measure(&path, &expected)).await??;
     if !bench.json {
@@ -151,43 +152,6 @@ async fn with_home(bench: &ExploreBench, dir: PathBuf, home: &Home) -> anyhow::R
         report.show();
     }
     Ok(())
-}
-
-/// The real router on a free port, for everybody.
-async fn serve(
-    home: &Home,
-    place: &Place,
-    explorer: Explorer,
-    models: ServerModels,
-) -> anyhow::Result<(SocketAddr, CancellationToken)> {
-    let auth = AuthMode::None {
-        user: place.owner.implicit_principal(),
-        hosts: HostList::new([]),
-    };
-    let readiness = Readiness::default();
-    readiness.set_model(Ok(()));
-    let state = AppState::new(AppParts {
-        pool: home.pool.clone(),
-        blobs: home.blobs.clone(),
-        explorer: Arc::new(explorer),
-        models: Arc::new(models),
-        secrets: Arc::clone(&home.secrets),
-        links: LinkKeys::of(&home.secrets).context("the keys file holds no link key")?,
-        config: HttpConfig::new(auth),
-        readiness,
-        tasks: TaskTracker::new(),
-    });
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let (address, stop) = (listener.local_addr()?, CancellationToken::new());
-    let (router, stopped) = (lamina_http::router(state), stop.clone());
-    let tasks = TaskTracker::new();
-    tasks.spawn(async move {
-        let ended = lamina_http::serve(listener, router, ServeLimits::default(), stopped).await;
-        if let Err(error) = ended {
-            tracing::warn!(%error, "the listener broke");
-        }
-    });
-    Ok((address, stop))
 }
 
 async fn measure(
@@ -235,7 +199,7 @@ async fn measure(
     let snapshot = explorer.snapshot(&access, EntityType::Images).await?;
     let captions_bytes = snapshot.map_or(0, |snapshot| snapshot.bytes_of_other_spaces());
     let each = |bytes: usize| bytes as f64 / ids.len().max(1) as f64;
-    let [resident_mb, resident_file_mb] = measure::resident_mb()?;
+    let [resident_mb, resident_file_mb] = [memory::resident_mb()?, memory::resident_file_mb()?];
     Ok(Report {
         media: ids.len(),
         concurrency: pages.concurrency,

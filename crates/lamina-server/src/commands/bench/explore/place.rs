@@ -17,16 +17,24 @@ use super::rows::Making;
 use super::vectors::draw;
 use crate::commands::bench::process_cpu;
 use crate::home::Home;
-use crate::output;
 
-/// Values of a vector.
-pub const DIMENSION: usize = 512;
 /// Whose ordinals the generation has: the same for every dataset that is made, so that a generation outlives its database.
 const ORIGIN: &str = "00000000-0000-4000-8000-00000be4c400";
 /// No package: nothing asks for more vectors of this space.
 const PACKAGE: &str = "bench@1";
-const NOTES: &str = "dataset.json";
+/// What is known of the dataset, in its folder when it is complete.
+pub const NOTES: &str = "dataset.json";
 const BUILT: &str = "built.generation";
+
+/// What is to be there.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub media: usize,
+    /// Values of a vector.
+    pub dimension: usize,
+    /// Whether captions get vectors, which needs a sentence encoder.
+    pub are_captions_searched: bool,
+}
 
 /// What is known of the dataset that is there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,12 +64,12 @@ impl Place {
         dir: PathBuf,
         home: &Home,
         encoders: &Encoders,
-        media: usize,
+        wanted: Wanted,
     ) -> anyhow::Result<Self> {
         let owner = home.ensure_first_user().await?;
         let notes = match fs_err::read(dir.join(NOTES)) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(_) => make(&dir, home, &owner, encoders, media).await?,
+            Err(_) => make(&dir, home, &owner, encoders, wanted).await?,
         };
         Ok(Self {
             pool: home.pool.clone(),
@@ -92,10 +100,13 @@ async fn make(
     home: &Home,
     owner: &User,
     encoders: &Encoders,
-    media: usize,
+    wanted: Wanted,
 ) -> anyhow::Result<Notes> {
-    output::line(format_args!("making {media} media in {}", dir.display()));
-    let drawn = tokio::task::spawn_blocking(move || draw(media, DIMENSION)).await??;
+    let Wanted {
+        media, dimension, ..
+    } = wanted;
+    tracing::info!(media, dir = %dir.display(), "making a dataset");
+    let drawn = tokio::task::spawn_blocking(move || draw(media, dimension)).await??;
     let space = DatasetSpace {
         entity_type: EntityType::Images,
         space: Space::Index,
@@ -103,7 +114,7 @@ async fn make(
             package: PACKAGE.to_owned(),
             parameters: String::new(),
         },
-        dimension: u32::try_from(DIMENSION)?,
+        dimension: u32::try_from(dimension)?,
     };
     let bound = encoders.bound(&home.pool, INDEX_SLOT).await?;
     let bands = encoders
@@ -133,11 +144,12 @@ async fn make(
         let cpu = process_cpu().saturating_sub(start).as_secs_f64();
         build_s = Some((begun.elapsed().as_secs_f64(), cpu));
     }
-    output::line("the index is built; making rows");
+    tracing::info!("the index is built; making rows");
     let making = Making {
         home,
         owner,
         encoders,
+        are_captions_searched: wanted.are_captions_searched,
     };
     let dataset = making.dataset(&drawn.groups, &space).await?;
     let published = publish(home, dataset, &header, &built).await?;

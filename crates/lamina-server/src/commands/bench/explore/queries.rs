@@ -4,9 +4,9 @@ use lamina_explore::{ExplorePlan, Filter, Text, vql};
 use lamina_types::{EntityType, MediaId, SimilarityThreshold};
 use serde_json::{Value, json};
 
-use super::client::encoded;
 use super::place::Place;
 use super::texts;
+use crate::commands::bench::client::encoded;
 
 /// Distance up to which a picture finds its group, and its family.
 const GROUP_DISTANCE: f32 = 0.3;
@@ -42,6 +42,12 @@ impl Query {
         Self::of(
             json!([{"similarity": {"op": "media", "value": id.to_string(), "threshold": distance}}]),
         )
+    }
+
+    /// These pictures.
+    pub fn these(ids: &[MediaId]) -> Self {
+        let ids: Vec<String> = ids.iter().map(MediaId::to_string).collect();
+        Self::of(json!([{"media": {"op": "one_of", "value": ids}}]))
     }
 
     /// What a text means.

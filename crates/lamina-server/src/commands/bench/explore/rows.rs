@@ -46,6 +46,8 @@ pub struct Making<'a> {
     pub home: &'a Home,
     pub owner: &'a User,
     pub encoders: &'a Encoders,
+    /// Whether captions get vectors.
+    pub are_captions_searched: bool,
 }
 
 impl Making<'_> {
@@ -77,14 +79,16 @@ impl Making<'_> {
         let conn = &mut *pool.acquire().await?;
         self.rows(conn, id, groups, &captions).await?;
         spaces::put(conn, id, index).await?;
-        let (key, dimension) = self.text_vectors(&captions).await?;
-        let said = DatasetSpace {
-            entity_type: EntityType::Images,
-            space: Space::CaptionText,
-            key,
-            dimension,
-        };
-        spaces::put(conn, id, &said).await?;
+        if self.are_captions_searched {
+            let (key, dimension) = self.text_vectors(&captions).await?;
+            let said = DatasetSpace {
+                entity_type: EntityType::Images,
+                space: Space::CaptionText,
+                key,
+                dimension,
+            };
+            spaces::put(conn, id, &said).await?;
+        }
         sqlx::query("vacuum analyze").execute(&mut *conn).await?;
         Ok(id)
     }
