@@ -3,25 +3,14 @@
 use lamina_testkit::client::{Answer, Client, FormFile};
 use lamina_testkit::pictures::{self, picture};
 use lamina_testkit::server::{Installation, Server, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
-    PATIENCE, assert_clean, digest, explore_all, get, import, installation, served,
+    PATIENCE, assert_clean, digest, explore_all, get, import, installation, served, settled,
 };
 
 /// Pictures of the dataset before anything is added.
 const BEFORE: u64 = 40;
-
-/// Waits until nothing is being done to a dataset; its object then.
-fn settled(client: &Client, id: &str) -> Value {
-    until(PATIENCE, "the dataset to be at rest", || {
-        let dataset = client.get(&format!("/api/v1/dataset/{id}"))?.json()?;
-        let status = dataset["status_new"].as_str().unwrap_or_default();
-        let is_at_rest = matches!(status, "READY" | "PARTIAL INDEX" | "ERROR");
-        Ok(is_at_rest.then(|| dataset.clone()))
-    })
-    .unwrap()
-}
 
 fn dataset(home: &Installation) -> String {
     let folder = home.data.path().join("photos");

@@ -11,7 +11,7 @@ use lamina_testkit::pictures;
 use lamina_testkit::server::{Installation, Server, until};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, assert_clean, get, import, installation, served};
+use crate::support::{PATIENCE, assert_clean, everything_said, get, import, installation, served};
 
 /// Kills in an ordinary run; `CHAOS_ROUNDS` sets another number.
 const KILLS: u32 = 3;
@@ -25,60 +25,6 @@ const LEAST_STRETCH: Duration = Duration::from_secs(4);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
-}
-
-/// What the API says of a copy, with ids left out: pictures with captions and labels; objects with boxes, captions and
-/// confidences; clusters of both.
-fn everything_said(client: &Client, id: &str) -> Vec<String> {
-    let dataset = get(client, &format!("/dataset/{id}"));
-    let mut said = vec![format!("{} {}", dataset["n_images"], dataset["n_objects"])];
-    for (entity, count) in [("IMAGES", "n_images"), ("OBJECTS", "n_objects")] {
-        for level in [0, 2] {
-            for cluster in clusters(
-                client,
-                id,
-                &format!("entity_type={entity}&threshold={level}"),
-            ) {
-                let previews = cluster["previews"].as_array().unwrap();
-                let mut members: Vec<String> = previews.iter().map(of_preview).collect();
-                members.sort();
-                said.push(format!("{entity} {level} {} {members:?}", cluster[count]));
-            }
-        }
-    }
-    said.sort();
-    said
-}
-
-/// All pages.
-fn clusters(client: &Client, id: &str, query: &str) -> Vec<Value> {
-    let page = |number: u32| {
-        let page = get(
-            client,
-            &format!("/explore/{id}?{query}&page_number={number}"),
-        );
-        page["clusters"].as_array().unwrap().clone()
-    };
-    (0..)
-        .map(page)
-        .take_while(|page| !page.is_empty())
-        .flatten()
-        .collect()
-}
-
-fn of_preview(preview: &Value) -> String {
-    let mut labels = preview["labels"].clone();
-    if let Some(labels) = labels.as_array_mut() {
-        labels.sort_by_key(Value::to_string);
-    }
-    let shown = [
-        &preview["file_name"],
-        &preview["caption"],
-        &labels,
-        &preview["bounding_box"],
-        &preview["confidence"],
-    ];
-    shown.map(Value::to_string).join(" ")
 }
 
 /// The processes that share the work.

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, and say how to repeat what failed"
 )]
 
+mod annotate_crash;
 mod bench;
 mod bench_sizes;
 mod boot;
@@ -23,5 +24,7 @@ mod enrich_page;
 mod export;
 mod hostile;
 mod models;
+mod saved_views;
+mod second_tries;
 mod support;
 mod swap;

@@ -47,6 +47,17 @@ pub fn at_rest(client: &Client, id: &str) -> Value {
     .unwrap()
 }
 
+/// Waits until nothing is being done to a dataset; its object then.
+pub fn settled(client: &Client, id: &str) -> Value {
+    until(PATIENCE, "the dataset to be at rest", || {
+        let dataset = client.get(&format!("/api/v1/dataset/{id}"))?.json()?;
+        let status = dataset["status_new"].as_str().unwrap_or_default();
+        let is_at_rest = matches!(status, "READY" | "PARTIAL INDEX" | "ERROR");
+        Ok(is_at_rest.then(|| dataset.clone()))
+    })
+    .unwrap()
+}
+
 /// Imports a folder through the command line and returns its closing summary.
 pub fn import(installation: &Installation, folder: &Path, name: &str) -> Value {
     let path = folder.to_str().unwrap();
@@ -73,21 +84,9 @@ pub fn assert_clean(installation: &Installation) {
     );
 }
 
-/// All pages of an explore call, joined: (file name, score) of every preview.
+/// All clusters of pictures that an explore call finds.
 pub fn explore_all(client: &Client, id: &str, query: &str) -> Vec<Value> {
-    let mut clusters = Vec::new();
-    for page in 0.. {
-        let answer = get(
-            client,
-            &format!("/explore/{id}?entity_type=IMAGES&page_number={page}&{query}"),
-        );
-        let found = answer["clusters"].as_array().unwrap().clone();
-        if found.is_empty() {
-            break;
-        }
-        clusters.extend(found);
-    }
-    clusters
+    clusters(client, id, &format!("entity_type=IMAGES&{query}"))
 }
 
 /// One cluster as shown: its size and the names of its previews.
@@ -107,4 +106,58 @@ fn shown(cluster: &Value) -> Shown {
     let previews = cluster["previews"].as_array().unwrap().iter();
     let names = previews.map(|preview| preview["file_name"].as_str().unwrap().to_owned());
     (cluster["n_images"].as_u64().unwrap(), names.collect())
+}
+
+/// What the API says of a dataset, with ids left out: pictures with captions and labels; objects with boxes, captions and
+/// confidences; clusters of both.
+pub fn everything_said(client: &Client, id: &str) -> Vec<String> {
+    let dataset = get(client, &format!("/dataset/{id}"));
+    let mut said = vec![format!("{} {}", dataset["n_images"], dataset["n_objects"])];
+    for (entity, count) in [("IMAGES", "n_images"), ("OBJECTS", "n_objects")] {
+        for level in [0, 2] {
+            for cluster in clusters(
+                client,
+                id,
+                &format!("entity_type={entity}&threshold={level}"),
+            ) {
+                let previews = cluster["previews"].as_array().unwrap();
+                let mut members: Vec<String> = previews.iter().map(of_preview).collect();
+                members.sort();
+                said.push(format!("{entity} {level} {} {members:?}", cluster[count]));
+            }
+        }
+    }
+    said.sort();
+    said
+}
+
+/// All pages of clusters.
+fn clusters(client: &Client, id: &str, query: &str) -> Vec<Value> {
+    let page = |number: u32| {
+        let page = get(
+            client,
+            &format!("/explore/{id}?{query}&page_number={number}"),
+        );
+        page["clusters"].as_array().unwrap().clone()
+    };
+    (0..)
+        .map(page)
+        .take_while(|page| !page.is_empty())
+        .flatten()
+        .collect()
+}
+
+fn of_preview(preview: &Value) -> String {
+    let mut labels = preview["labels"].clone();
+    if let Some(labels) = labels.as_array_mut() {
+        labels.sort_by_key(Value::to_string);
+    }
+    let shown = [
+        &preview["file_name"],
+        &preview["caption"],
+        &labels,
+        &preview["bounding_box"],
+        &preview["confidence"],
+    ];
+    shown.map(Value::to_string).join(" ")
 }

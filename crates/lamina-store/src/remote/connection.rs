@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -164,7 +164,9 @@ impl HttpConnector for Connection {
     }
 }
 
-/// Looks names up and leaves out what may not be connected to: the address that was judged is the one that is used.
+/// Looks names up and leaves out what may not be connected to: the address that was judged is the one that is used. `localhost` and
+/// every name below it are this machine (RFC 6761), whatever a name server says or does not say: a bucket of a server here may have
+/// a host name of its own.
 #[derive(Debug, Clone)]
 struct Resolver(Arc<AddressPolicy>);
 
@@ -180,13 +182,59 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let policy = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|found| policy.allows(found.ip())).collect();
+            let found: Vec<SocketAddr> = if is_this_machine(name.as_str()) {
+                let both = [
+                    IpAddr::from(Ipv4Addr::LOCALHOST),
+                    Ipv6Addr::LOCALHOST.into(),
+                ];
+                both.map(|ip| SocketAddr::new(ip, 0)).to_vec()
+            } else {
+                let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+                found.collect()
+            };
+            let allowed: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|found| policy.allows(found.ip()))
+                .collect();
             if allowed.is_empty() {
                 return Err(io::Error::other(Forbidden(name.as_str().to_owned())));
             }
             Ok(allowed.into_iter())
         })
+    }
+}
+
+/// Whether a name is `localhost` or below it; case and a dot at the end make no difference.
+fn is_this_machine(name: &str) -> bool {
+    const LAST: &str = "localhost";
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == LAST
+        || name
+            .strip_suffix(LAST)
+            .is_some_and(|rest| rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_below_localhost_are_this_machine_and_no_others() {
+        for name in ["localhost", "photos.s3.localhost", "A.LocalHost."] {
+            assert!(is_this_machine(name), "{name}");
+        }
+        for name in ["notlocalhost", "localhost.example", "example.org", ""] {
+            assert!(!is_this_machine(name), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_of_this_machine_are_judged_like_all_others() {
+        let name = || "photos.localhost".parse::<Name>().unwrap();
+        let mut public = Resolver(Arc::new(AddressPolicy::PublicAnd(Vec::new())));
+        let refused = public.call(name()).await.unwrap_err();
+        assert!(find::<Forbidden>(&refused).is_some());
+        let found = Resolver(Arc::new(AddressPolicy::Any)).call(name()).await;
+        assert!(found.unwrap().all(|found| found.ip().is_loopback()));
     }
 }
