@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 
@@ -48,8 +49,12 @@ class Running:
         self.base = "http://" + line.split("http://")[1].strip()
         self.run("demo-pictures", str(self.photos))
         drawn = sorted(path for path in self.photos.rglob("*") if path.is_file())
-        for path in drawn[self.pictures:]:
+        # The last one stays apart, for additions.
+        spare = Path(self.folder.name) / "spare.jpg"
+        drawn[-1].rename(spare)
+        for path in drawn[self.pictures:-1]:
             path.unlink()
+        self.files = drawn[: self.pictures] + [spare]
         names = [path.name for path in drawn[: self.pictures]]
         rows = ["filename,col_x,row_y,width,height,label"] + [f"{name},10,10,40,30,car" for name in names[:6]]
         (self.photos / "object_annotations.csv").write_text("\n".join(rows) + "\n")
@@ -80,6 +85,35 @@ class Running:
         if status != 200:
             raise RuntimeError(f"{path}: {status} {body[:300]}")
         return json.loads(body)
+
+    def wait_for(self, is_so):
+        """Waits until something is so."""
+        for _ in range(600):
+            if is_so():
+                return
+            time.sleep(0.2)
+        raise RuntimeError("waited in vain")
+
+    def loads(self, text):
+        return json.loads(text)
+
+    def picture(self, number=0):
+        """The bytes of one of the pictures, or of one that no dataset has."""
+        return self.files[number].read_bytes()
+
+    def archive(self, name, count):
+        """A zip of the first pictures."""
+        target = Path(self.folder.name) / name
+        with zipfile.ZipFile(target, "w") as archive:
+            for path in self.files[:count]:
+                archive.write(path, path.name)
+        return target.read_bytes()
+
+    def media(self):
+        """Ids of the pictures of the dataset."""
+        status, _, body = self.call("GET", f"/api/v1/dataset/{self.dataset}/export_media_id", self.owner)
+        assert status == 200, body
+        return [line.rsplit(",", 1)[1] for line in body.decode().splitlines()[1:]]
 
     def export(self, query=""):
         """An export that is over."""

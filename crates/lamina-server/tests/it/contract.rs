@@ -50,3 +50,24 @@ fn notebooks_and_scripts_find_what_they_rely_on() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn every_operation_answers_in_the_shape_that_was_recorded() {
+    if !has("urllib.request") {
+        eprintln!("skipped: python3 is not installed");
+        return;
+    }
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contract/record.py");
+    let output = Command::new("python3")
+        .arg("-B")
+        .arg(program)
+        .args([env!("CARGO_BIN_EXE_lamina"), "--check"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
