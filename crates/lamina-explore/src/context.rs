@@ -16,6 +16,7 @@ use crate::searchable::Searchable;
 use crate::tag_column::TagColumn;
 use crate::texts::TextVectors;
 use crate::threshold_sense::ThresholdSense;
+use crate::word_index::WordIndex;
 use crate::{DatasetSnapshot, ExploreError};
 
 /// The items of a dataset, opened for one request.
@@ -67,6 +68,16 @@ impl<'a> Context<'a> {
             facts.await.map(Arc::new)
         };
         self.snapshot.facts().get_or_try_init(load).await.cloned()
+    }
+
+    /// Who says what in captions.
+    pub(crate) async fn words(&self) -> Result<Arc<WordIndex>, ExploreError> {
+        let load = || async {
+            let count = self.snapshot.len();
+            let words = WordIndex::load(self.pool(), self.dataset.id, self.entity_type(), count);
+            words.await.map(Arc::new)
+        };
+        self.snapshot.words().get_or_try_init(load).await.cloned()
     }
 
     /// Has the issues of labels worked out, so that the snapshot has them.

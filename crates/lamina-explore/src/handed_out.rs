@@ -28,6 +28,12 @@ impl HandedOut {
         known.extend(clusters.into_iter().map(|(id, first)| (id, (level, first))));
     }
 
+    /// Bytes held.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.capacity() * size_of::<(ClusterId, (SimilarityThreshold, u32))>()
+    }
+
     /// The cluster of an id that was handed out lately.
     pub(crate) fn get(&self, id: ClusterId) -> Option<(SimilarityThreshold, u32)> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,6 +39,7 @@ mod texts;
 mod threshold_sense;
 mod view;
 pub mod vql;
+mod word_index;
 mod words;
 
 pub use columns::Columns;

@@ -10,6 +10,7 @@ use lamina_inference::Calibration;
 use roaring::RoaringBitmap;
 
 use crate::searchable::Searchable;
+use crate::word_index::Ranked;
 use crate::{DatasetSnapshot, ExploreError};
 
 /// Room for rounding on the way from a shown distance to a raw one; what is too far is cut afterwards.
@@ -29,8 +30,8 @@ pub(crate) enum Node {
 pub(crate) enum Selection {
     /// These.
     Set(RoaringBitmap),
-    /// These, each with a score, ascending.
-    Ranked(Vec<Hit>),
+    /// These, each with a score.
+    Ranked(Arc<Ranked>),
     /// Those near a vector.
     Near(Near),
 }
@@ -183,9 +184,9 @@ pub(crate) fn evaluate(
                 searches.push(near);
                 continue;
             }
-            Node::Is(Selection::Ranked(hits)) => {
-                let set = ordinals(&hits);
-                ranked.push(hits);
+            Node::Is(Selection::Ranked(found)) => {
+                let set = found.set.clone();
+                ranked.push(found);
                 set
             }
             Node::Is(Selection::Set(set)) => set,
@@ -202,10 +203,13 @@ pub(crate) fn evaluate(
         allowed = Some(ordinals(&hits));
         scored.get_or_insert(hits);
     }
-    let scored = scored.or_else(|| (!ranked.is_empty()).then(|| ranked.swap_remove(0)));
+    let words = || ranked.first().map(|found| found.hits.clone());
+    let scored = scored.or_else(words);
     Ok(match (scored, allowed) {
         (Some(mut hits), Some(allowed)) => {
-            hits.retain(|hit| allowed.contains(hit.ordinal));
+            if hits.len() as u64 > allowed.len() {
+                hits.retain(|hit| allowed.contains(hit.ordinal));
+            }
             Matched::Scored(hits)
         }
         (Some(hits), None) => Matched::Scored(hits),
@@ -222,7 +226,7 @@ fn members(
 ) -> Result<RoaringBitmap, ExploreError> {
     Ok(match node {
         Node::Is(Selection::Set(set)) => set.clone(),
-        Node::Is(Selection::Ranked(hits)) => ordinals(hits),
+        Node::Is(Selection::Ranked(found)) => found.set.clone(),
         Node::Is(Selection::Near(near)) => ordinals(&near.hits(snapshot, allowed)?),
         Node::All(parts) => {
             let mut all = allowed.cloned().unwrap_or_else(|| snapshot.everything());

@@ -17,6 +17,7 @@ use crate::label_lists::LabelLists;
 use crate::members::LevelClusters;
 use crate::searchable::Searchable;
 use crate::tag_column::LiveTags;
+use crate::word_index::WordIndex;
 use crate::{ExploreError, Member};
 
 /// Everything that filtering, searching and clustering need, by ordinal.
@@ -28,6 +29,8 @@ pub struct DatasetSnapshot {
     pub(crate) tags: LiveTags,
     /// Loaded when a filter first asks for them.
     facts: OnceCell<Arc<Facts>>,
+    /// Loaded when words are first searched for.
+    words: OnceCell<Arc<WordIndex>>,
     /// The vectors of other spaces, loaded when a search first asks for them.
     captions: OnceCell<Arc<Searchable>>,
     encoding: OnceCell<Arc<Searchable>>,
@@ -69,6 +72,7 @@ impl DatasetSnapshot {
             columns,
             tags,
             facts: OnceCell::new(),
+            words: OnceCell::new(),
             captions: OnceCell::new(),
             encoding: OnceCell::new(),
             label_lists: OnceLock::new(),
@@ -199,6 +203,11 @@ impl DatasetSnapshot {
         &self.facts
     }
 
+    /// The place for who says what.
+    pub(crate) const fn words(&self) -> &OnceCell<Arc<WordIndex>> {
+        &self.words
+    }
+
     /// Lowest member ordinal of each item's cluster.
     pub fn cluster_of(&self, level: SimilarityThreshold) -> &[u32] {
         self.generation()
@@ -256,6 +265,7 @@ impl Weighed for DatasetSnapshot {
             .map(LevelClusters::bytes_in_memory)
             .sum();
         let facts = self.facts.get().map_or(0, |facts| facts.bytes_in_memory());
+        let words = self.words.get().map_or(0, |words| words.bytes_in_memory());
         let issues = self
             .label_issues
             .get()
@@ -269,9 +279,11 @@ impl Weighed for DatasetSnapshot {
             + levels
             + self.bytes_of_other_spaces()
             + facts
+            + words
             + lists
             + issues
             + self.columns.bytes_in_memory()
             + self.tags.bytes_in_memory()
+            + self.handed_out.bytes_in_memory()
     }
 }

@@ -4,7 +4,7 @@
 //! People type these, so nothing that can be understood is an error: an open quote or parenthesis ends with the text, and an
 //! operator without a side is dropped.
 
-use lamina_store::captions::WordQuery;
+use lamina_store::caption_texts::WordQuery;
 
 /// How deep parentheses and exclusions may be nested.
 const MAX_DEPTH: usize = 16;

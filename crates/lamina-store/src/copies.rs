@@ -152,6 +152,7 @@ pub(crate) async fn refill(
         "delete from objects where dataset_id = $1",
         "delete from labels where dataset_id = $1",
         "delete from captions where dataset_id = $1",
+        "delete from caption_texts where dataset_id = $1",
         "delete from tags where dataset_id = $1",
         "delete from custom_fields where dataset_id = $1",
         "delete from enrichment_failures where dataset_id = $1",

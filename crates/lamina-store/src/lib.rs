@@ -17,6 +17,7 @@ pub mod batches;
 pub mod bindings;
 mod blob;
 pub mod boxes;
+pub mod caption_texts;
 pub mod captions;
 mod columns;
 pub mod contents;

@@ -47,10 +47,11 @@ pub async fn purge(
         .fetch_optional(&mut *conn)
         .await?;
     let owner = UserId::from_uuid(owner.ok_or(StoreError::NotFound("deleted dataset"))?);
-    // Objects, labels and tags of a media item go with it. Captions and source items have no such parent.
+    // Objects, labels and tags of a media item go with it. Captions, their texts and source items have no such parent.
     for sql in [
         "delete from media where id in (select id from media where dataset_id = $1 limit $2)",
         "delete from captions where ctid = any(array(select ctid from captions where dataset_id = $1 limit $2))",
+        "delete from caption_texts where ctid = any(array(select ctid from caption_texts where dataset_id = $1 limit $2))",
         "delete from source_items where ctid = any(array(select ctid from source_items where dataset_id = $1 limit $2))",
     ] {
         let gone = sqlx::query(sql)

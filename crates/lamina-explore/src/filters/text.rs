@@ -1,7 +1,6 @@
 //! `text`: words of captions (`fts`), or the meaning of a text compared with captions and with what is seen (`semantic`).
 
-use lamina_index::Hit;
-use lamina_store::captions::{self, WordQuery};
+use lamina_store::caption_texts::WordQuery;
 
 use super::{FilterKind, ScoreKind};
 use crate::ExploreError;
@@ -70,25 +69,9 @@ impl FilterKind for Text {
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
         match self {
             Self::Words(query) => {
-                let found = captions::search(
-                    context.pool(),
-                    context.dataset_id(),
-                    context.entity_type(),
-                    query,
-                )
-                .await?;
-                let count = context.snapshot.len();
-                let mut hits: Vec<Hit> = found
-                    .into_iter()
-                    // What came after this snapshot was made is not in it yet.
-                    .filter(|(ordinal, _)| (*ordinal as usize) < count)
-                    .map(|(ordinal, rank)| Hit {
-                        ordinal,
-                        distance: 1.0 / (1.0 + rank.max(0.0)),
-                    })
-                    .collect();
-                hits.sort_unstable();
-                Ok(Selection::Ranked(hits))
+                let words = context.words().await?;
+                let found = words.search(context.pool(), query).await?;
+                Ok(Selection::Ranked(found))
             }
             Self::Meaning {
                 text,

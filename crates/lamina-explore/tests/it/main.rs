@@ -18,6 +18,8 @@ mod search;
 #[cfg(test)]
 mod spaces;
 #[cfg(test)]
+mod word_pages;
+#[cfg(test)]
 mod words;
 #[cfg(test)]
 mod world;

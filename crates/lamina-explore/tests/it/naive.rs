@@ -124,12 +124,12 @@ impl<'a> Naive<'a> {
     async fn rank(&self, tsquery: &str) -> Vec<Option<f32>> {
         let sql = match self.asked.entity {
             EntityType::Images => {
-                "select m.ordinal, ts_rank(c.words, q) from captions c join media m on m.id = c.entity_id, \
-                 to_tsquery('english', $2) q where c.dataset_id = $1 and c.words @@ q and c.entity_type = 'IMAGES'"
+                "select m.ordinal, ts_rank(to_tsvector('english', c.caption), q) from captions c join media m on m.id = c.entity_id, \
+                 to_tsquery('english', $2) q where c.dataset_id = $1 and to_tsvector('english', c.caption) @@ q and c.entity_type = 'IMAGES'"
             }
             EntityType::Objects => {
-                "select m.ordinal, ts_rank(c.words, q) from captions c join objects m on m.id = c.entity_id, \
-                 to_tsquery('english', $2) q where c.dataset_id = $1 and c.words @@ q and c.entity_type = 'OBJECTS'"
+                "select m.ordinal, ts_rank(to_tsvector('english', c.caption), q) from captions c join objects m on m.id = c.entity_id, \
+                 to_tsquery('english', $2) q where c.dataset_id = $1 and to_tsvector('english', c.caption) @@ q and c.entity_type = 'OBJECTS'"
             }
         };
         let rows: Vec<(i32, f32)> = sqlx::query_as(sql)

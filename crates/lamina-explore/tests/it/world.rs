@@ -79,6 +79,7 @@ pub struct World {
     pub explorer: Explorer,
     pub encoder: DualEncoder,
     pub access: DatasetAccess,
+    pub owner: User,
     pub pictures: Side,
     pub objects: Side,
     /// The last one is on no picture.
@@ -307,6 +308,7 @@ impl World {
             pool,
             encoder,
             access,
+            owner,
             pictures,
             objects,
             tags,

@@ -59,7 +59,7 @@ const CHECKS: &[RowCheck] = &[
     RowCheck {
         id: "V3",
         description: "every item of a READY dataset has exactly one output in each of its spaces, of the right length, or a \
-                      row that says why not; every caption has a vector",
+                      row that says why not; every caption has a vector, and its words can be searched",
         sql: "with ready as (select * from datasets where $1 > 0 and $2 > 0 and deleted_at is null and status = 'READY') \
               select 'dataset ' || d.id || ' has media and no INDEX space' from ready d where n_images > 0 and not exists \
                   (select from dataset_spaces s where s.dataset_id = d.id and s.entity_type = 'IMAGES' and s.space = 'INDEX') \
@@ -82,6 +82,10 @@ const CHECKS: &[RowCheck] = &[
                   join captions c on c.dataset_id = d.id and c.entity_type = s.entity_type left join text_vectors v \
                   on v.owner_id = d.owner_id and v.text_sha256 = c.text_sha256 and v.package = s.package and v.parameters = s.parameters \
                   where octet_length(v.vector) is distinct from s.dimension * 2 group by d.id, s.entity_type \
+              union all select 'dataset ' || d.id || ': ' || count(*) || ' captions of ' || c.entity_type || ' without searchable words' \
+                  from ready d join captions c on c.dataset_id = d.id where not exists (select from caption_texts t \
+                  where t.dataset_id = c.dataset_id and t.entity_type = c.entity_type and t.text_sha256 = c.text_sha256) \
+                  group by d.id, c.entity_type \
               union all select 'dataset ' || d.id || ' has objects whose box lies in another picture' \
                   from ready d where exists (select from objects b join media m on m.id = b.media_id \
                   join regions r on r.id = b.region_id where b.dataset_id = d.id and r.content_id <> m.content_id)",

@@ -8,6 +8,8 @@ mod bindings;
 #[cfg(test)]
 mod blobs;
 #[cfg(test)]
+mod caption_texts;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod datasets;

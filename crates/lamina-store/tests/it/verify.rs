@@ -50,7 +50,16 @@ async fn each_kind_of_damage_is_named(pool: PgPool) {
     let store = blobs(&folder);
     let owner = user(&pool, "o").await;
     let id = ready(&pool, &store, &owner, 3).await;
+    let caption = "insert into captions (dataset_id, entity_type, entity_id, source, caption) \
+                   select dataset_id, 'IMAGES', id, 'User', 'a boat' from media where ordinal = 0";
+    sqlx::query(caption).execute(&pool).await.unwrap();
     for (damage, mend, expected) in [
+        (
+            "delete from caption_texts",
+            "insert into caption_texts (dataset_id, entity_type, text_sha256, words) \
+             select dataset_id, entity_type, text_sha256, to_tsvector('english', caption) from captions",
+            "V3",
+        ),
         (
             "update datasets set n_images = 7",
             "update datasets set n_images = 3",

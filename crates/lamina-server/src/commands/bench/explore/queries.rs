@@ -62,6 +62,16 @@ impl Query {
         Self::of(json!([{"text": {"op": "fts", "value": text}}]))
     }
 
+    /// The same matches as for the words alone, in a search that was not asked for before.
+    fn new_words(text: &str, number: usize) -> Self {
+        Self::words(&format!("({text}) OR unheard{number}"))
+    }
+
+    fn at(mut self, page: usize) -> Self {
+        self.page = page;
+        self
+    }
+
     fn label(name: &str) -> Self {
         Self::of(json!([{"labels": {"op": "one_of", "value": [name]}}]))
     }
@@ -167,6 +177,16 @@ pub fn kinds(place: &Place, ids: &[MediaId], bounds: &Bounds) -> Vec<Kind> {
             let similarity = [0.96, 0.97, 0.98, 0.985][n % 4];
             Query::of(json!([{"duplicates": {"op": "duplicates", "value": similarity}}]))
         }),
+        kind("file name", |n| {
+            let end = format!("{}.jpg", n % 10);
+            Query::of(json!([{"file_name": {"op": "ends_with", "value": end}}]))
+        }),
+        kind("issue of labels", |n| {
+            let least = 0.5 + (n % 50) as f64 / 100.0;
+            Query::of(
+                json!([{"issues": {"op": "issue", "value": "mislabels", "confidence_min": least}}]),
+            )
+        }),
         kind("anchor, a group", near(GROUP_DISTANCE)),
         kind("anchor, a group, of half", near_of_half),
         kind("anchor, a family", near(FAMILY_DISTANCE)),
@@ -180,9 +200,16 @@ pub fn kinds(place: &Place, ids: &[MediaId], bounds: &Bounds) -> Vec<Kind> {
         kind("semantic, 50 %", move |n| {
             Query::meaning(texts::question(n), text_50)
         }),
-        kind("words, narrow", |n| Query::words(&texts::narrow_words(n))),
-        kind("words, a tenth", |n| Query::words(&texts::tenth_word(n))),
-        kind("words, half", |_| Query::words("photograph")),
+        kind("words, narrow", |n| {
+            Query::new_words(&texts::narrow_words(n), n)
+        }),
+        kind("words, a tenth", |n| {
+            Query::new_words(&texts::tenth_word(n), n)
+        }),
+        kind("words, half", |n| Query::new_words("photograph", n)),
+        kind("words, half, pages of one", |n| {
+            Query::words("photograph").at(n % 50)
+        }),
     ]
 }
 
