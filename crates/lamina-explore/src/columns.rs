@@ -88,7 +88,9 @@ impl Columns {
 
     /// Bytes held.
     pub(crate) fn bytes_in_memory(&self) -> usize {
-        let sets = self.labels.values().map(RoaringBitmap::serialized_size);
+        let sets = self.labels.iter().map(|(name, owners)| {
+            size_of::<(String, RoaringBitmap)>() + name.capacity() + owners.serialized_size()
+        });
         let floats = self.blur.capacity() + self.dark.capacity() + self.bright.capacity();
         sets.sum::<usize>() + (floats + self.parents.capacity()) * size_of::<f32>()
     }

@@ -15,10 +15,10 @@ pub(crate) struct Facts {
     names: String,
     /// `names[starts[i]..starts[i + 1]]` is the name of picture `i`.
     starts: Vec<u32>,
-    /// When each picture was added, in seconds since 1970.
-    added: Vec<i64>,
-    /// Width and height in pixels, of the picture or of the box.
-    sizes: Vec<(u32, u32)>,
+    /// When each picture was added, in seconds since 1970: enough until 2106.
+    added: Vec<u32>,
+    /// Width and height in pixels, of the picture or of the box. No picture has more than 16,384 a side.
+    sizes: Vec<(u16, u16)>,
     /// The picture of each object; none for pictures.
     parents: Option<Vec<u32>>,
 }
@@ -47,13 +47,20 @@ impl Facts {
             found
                 .starts
                 .push(u32::try_from(found.names.len()).unwrap_or(u32::MAX));
-            found.added.push(added_at.timestamp());
-            found.sizes.push((width, height));
+            let added = added_at.timestamp().clamp(0, i64::from(u32::MAX));
+            found.added.push(u32::try_from(added).unwrap_or_default());
+            found.sizes.push(side_by_side((width, height)));
         }
         if entity == EntityType::Objects {
-            found.sizes = facts::sizes_of_objects(pool, dataset).await?;
+            let sizes = facts::sizes_of_objects(pool, dataset).await?;
+            found.sizes = sizes.into_iter().map(side_by_side).collect();
             found.parents = Some(columns.parents.clone());
         }
+        // They grew by doubling, and stay for as long as the dataset does.
+        found.names.shrink_to_fit();
+        found.starts.shrink_to_fit();
+        found.added.shrink_to_fit();
+        found.sizes.shrink_to_fit();
         Ok(found)
     }
 
@@ -78,20 +85,27 @@ impl Facts {
     /// When the picture was added.
     pub(crate) fn added(&self, ordinal: u32) -> Option<DateTime<Utc>> {
         let seconds = self.added.get(self.picture_of(ordinal))?;
-        DateTime::from_timestamp(*seconds, 0)
+        DateTime::from_timestamp(i64::from(*seconds), 0)
     }
 
     /// Width and height in pixels.
     pub(crate) fn size(&self, ordinal: u32) -> Option<(u32, u32)> {
-        self.sizes.get(ordinal as usize).copied()
+        let (width, height) = *self.sizes.get(ordinal as usize)?;
+        Some((width.into(), height.into()))
     }
 
     /// Bytes held.
     pub(crate) fn bytes_in_memory(&self) -> usize {
         self.names.capacity()
             + self.starts.capacity() * size_of::<u32>()
-            + self.added.capacity() * size_of::<i64>()
-            + self.sizes.capacity() * size_of::<(u32, u32)>()
+            + self.added.capacity() * size_of::<u32>()
+            + self.sizes.capacity() * size_of::<(u16, u16)>()
             + self.parents.as_ref().map_or(0, Vec::capacity) * size_of::<u32>()
     }
+}
+
+/// Width and height in half the room.
+fn side_by_side((width, height): (u32, u32)) -> (u16, u16) {
+    let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
+    (side(width), side(height))
 }

@@ -192,10 +192,9 @@ impl Hasher for OrdinalHasher {
 /// Kept flat, because a million media make half a million small clusters.
 #[derive(Debug)]
 pub struct LevelClusters {
-    /// Lowest ordinals, in the order of browsing.
-    firsts: Vec<u32>,
-    /// `members[starts[i]..starts[i + 1]]` belong to `firsts[i]`.
+    /// `members[starts[i]..starts[i + 1]]` are those of the cluster at place `i` in the order of browsing.
     starts: Vec<u32>,
+    /// Ascending in each cluster, so that the first one is the lowest ordinal, which names the cluster.
     members: Vec<u32>,
 }
 
@@ -225,33 +224,29 @@ impl LevelClusters {
             members[*place as usize] = ordinal as u32;
             *place += 1;
         }
-        Self {
-            firsts,
-            starts,
-            members,
-        }
+        Self { starts, members }
     }
 
     /// Number of clusters.
     pub fn len(&self) -> usize {
-        self.firsts.len()
+        self.starts.len().saturating_sub(1)
     }
 
     /// Whether the dataset is empty.
     pub fn is_empty(&self) -> bool {
-        self.firsts.is_empty()
+        self.members.is_empty()
     }
 
     /// The cluster at `place` in browsing order: lowest ordinal and members, ascending.
     pub fn get(&self, place: usize) -> Option<(u32, &[u32])> {
-        let first = *self.firsts.get(place)?;
         let range = *self.starts.get(place)? as usize..*self.starts.get(place + 1)? as usize;
-        Some((first, self.members.get(range)?))
+        let members = self.members.get(range)?;
+        Some((*members.first()?, members))
     }
 
     /// Bytes held.
     pub fn bytes_in_memory(&self) -> usize {
-        (self.firsts.len() + self.starts.len() + self.members.len()) * size_of::<u32>()
+        (self.starts.capacity() + self.members.capacity()) * size_of::<u32>()
     }
 }
 
