@@ -16,7 +16,8 @@ const PROGRAM: &str = include_str!("../../../../tests/contract/enrichment_page.p
 const RUN: &str = "import sys, time; nap = time.sleep; time.sleep = lambda seconds: nap(min(seconds, 0.1)); \
                    exec(compile(sys.stdin.read(), 'enrichment_page.py', 'exec'))";
 
-fn has(program: &str, args: &[&str]) -> bool {
+/// Whether a program runs; says so if it does not.
+pub fn has(program: &str, args: &[&str]) -> bool {
     let ran = Command::new(program).args(args).output();
     let is_there = ran.is_ok_and(|output| output.status.success());
     if !is_there {
@@ -32,13 +33,14 @@ fn source(home: &Installation) -> String {
     summary["dataset_id"].as_str().unwrap().to_owned()
 }
 
-fn text(output: &Output) -> String {
+/// What a program said.
+pub fn text(output: &Output) -> String {
     let bytes = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The program with another value in one of its lines.
-fn with(program: &str, name: &str, value: &str) -> String {
+pub fn with(program: &str, name: &str, value: &str) -> String {
     let is_line = |line: &&str| line.starts_with(&format!("{name} = "));
     let line = program.lines().find(is_line).unwrap();
     program.replace(line, &format!("{name} = {value:?}"))

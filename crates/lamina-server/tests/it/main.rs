@@ -7,6 +7,8 @@
     reason = "tests fail by panicking, and say how to repeat what failed"
 )]
 
+mod album;
+mod anchors;
 mod annotate_crash;
 mod bench;
 mod bench_sizes;
@@ -24,7 +26,10 @@ mod enrich_page;
 mod export;
 mod hostile;
 mod models;
+mod photos;
 mod saved_views;
+mod search_fuzz;
+mod search_pages;
 mod second_tries;
 mod support;
 mod swap;
