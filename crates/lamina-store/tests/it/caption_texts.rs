@@ -119,27 +119,16 @@ async fn writers_of_the_same_texts_wait_for_each_other(pool: PgPool) {
             tx.commit().await.unwrap();
         }
     };
-    let (one, other) = (tokio::spawn(write(0, false)), tokio::spawn(write(20, true)));
-    one.await.unwrap();
-    other.await.unwrap();
+    tokio::join!(write(0, false), write(20, true));
     assert_eq!(count(&pool, "select count(*) from caption_texts").await, 20);
     assert_eq!(ordinals(&pool, id, "number3").await, [3, 36]);
     // One that gives up takes its texts with it, and the one that waited has them.
     let mut lost = pool.begin().await.unwrap();
     put(&mut lost, id, &[(ids[0], "a zebra")]).await;
-    let waiting = {
-        let (pool, picture) = (pool.clone(), ids[1]);
-        tokio::spawn(async move {
-            put(
-                &mut pool.acquire().await.unwrap(),
-                id,
-                &[(picture, "a zebra")],
-            )
-            .await;
-        })
-    };
-    lost.rollback().await.unwrap();
-    waiting.await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let said = [(ids[1], "a zebra")];
+    let ((), rolled_back) = tokio::join!(put(&mut conn, id, &said), lost.rollback());
+    rolled_back.unwrap();
     assert_eq!(ordinals(&pool, id, "zebra").await, [1]);
 }
 
