@@ -168,7 +168,7 @@ const ROLES: &[(&str, Role)] = &[
 
 fn user_name(fields: &mut Fields) -> String {
     let name = fields.required_name("username");
-    if !name.is_empty() && (name.chars().count() < 3 || name.contains(char::is_whitespace)) {
+    if !name.is_empty() && !users::is_name(&name) && name.chars().count() <= 255 {
         let message = "String should have 3 to 255 characters and no blanks";
         fields.wrong("username", "string_pattern_mismatch", message);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lamina_store::remote::Remotes;
+use lamina_store::settings::LogLevel;
 use lamina_store::sqlx::PgPool;
 use lamina_store::{BlobStore, Principal, Secret, Secrets, passwords};
 use tokio::sync::Semaphore;
@@ -59,6 +60,8 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// Query pictures that are held in memory at once.
     pub query_pictures: usize,
+    /// What is logged unless an admin said otherwise.
+    pub log_level: LogLevel,
 }
 
 impl HttpConfig {
@@ -73,6 +76,7 @@ impl HttpConfig {
             link_ttl: Duration::from_secs(24 * 3_600),
             request_timeout: Duration::from_secs(30),
             query_pictures: 4,
+            log_level: LogLevel::Info,
         }
     }
 }

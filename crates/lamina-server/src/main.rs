@@ -43,22 +43,22 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
-    telemetry::start(&cli.telemetry)?;
+    let log = telemetry::start(&cli.telemetry)?;
     refuse_unknown_variables()?;
     let _scenario = faults::arm();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let code = runtime.block_on(Box::pin(run(cli.verb)));
+    let code = runtime.block_on(Box::pin(run(cli.verb, log)));
     // A decode cannot be cancelled; the process must end all the same.
     runtime.shutdown_timeout(STRAGGLERS);
     code
 }
 
-async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+async fn run(verb: Verb, log: telemetry::LogControl) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Serve(args) => commands::serve::run(*args).await,
-        Verb::Worker(args) => commands::worker::run(*args).await,
+        Verb::Serve(args) => commands::serve::run(*args, log).await,
+        Verb::Worker(args) => commands::worker::run(*args, log).await,
         Verb::Migrate(args) => {
             home::Home::open(&args.data, &args.database, home::Stay::Visitor)
                 .await?

@@ -6,18 +6,22 @@ use lamina_explore::Encoders;
 use lamina_jobs::{NewJob, Phase};
 use lamina_pipeline::CONTENT_GRACE;
 use lamina_store::sqlx::PgPool;
-use lamina_store::{BlobStore, anchors, enrichment, exports, removal, sessions};
+use lamina_store::{BlobStore, anchors, enrichment, exports, removal, sessions, settings};
 use lamina_types::{INDEX_SLOT, JobKind, RemoveSpec};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::home::Home;
+use crate::telemetry::LogControl;
 
 /// Between two rounds. The first one comes at the start: that is when a crash has just been.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Between two looks at the models.
 const MODELS_EVERY: Duration = Duration::from_secs(15);
+
+/// Between two looks at the level that an admin wants logged.
+const LOG_LEVEL_EVERY: Duration = Duration::from_secs(2);
 
 /// Expired anchors deleted at once.
 const ANCHORS: u32 = 10_000;
@@ -71,6 +75,38 @@ pub fn start_models(
             for package in encoders.models().unload_idle(Instant::now()) {
                 tracing::info!(package, "the model was idle and is unloaded");
             }
+        }
+    });
+}
+
+/// Follows the log level that an admin has set, if one has: whichever process was asked to set it, all do.
+pub fn start_log_level(
+    home: &Home,
+    log: LogControl,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (pool, stop) = (home.pool.clone(), stop.clone());
+    tasks.spawn(async move {
+        let mut every = tokio::time::interval(LOG_LEVEL_EVERY);
+        let mut current = None;
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            // A database that is away is said by those who need it.
+            let Ok(Some(wanted)) = settings::log_level(&pool).await else {
+                continue;
+            };
+            if current == Some(wanted) {
+                continue;
+            }
+            tracing::info!(log.level = wanted.as_str(), "the log level is changed");
+            if let Err(error) = log.set(wanted) {
+                tracing::warn!("the log level cannot be changed: {error:#}");
+            }
+            current = Some(wanted);
         }
     });
 }

@@ -131,6 +131,20 @@ impl FromRow<'_, PgRow> for User {
     }
 }
 
+/// Whether a text may be the name of an account: 3 to 255 characters, no blanks, nothing that cannot be seen.
+pub fn is_name(text: &str) -> bool {
+    let is_hidden = |character: char| character.is_whitespace() || character.is_control();
+    (3..=255).contains(&text.chars().count()) && !text.contains(is_hidden)
+}
+
+/// Whether a text has the form of a mail address.
+pub fn is_address(text: &str) -> bool {
+    let has_parts = text
+        .rsplit_once('@')
+        .is_some_and(|(person, host)| !person.is_empty() && !host.is_empty());
+    has_parts && is_name(text)
+}
+
 /// Creates a user.
 ///
 /// # Errors
@@ -206,4 +220,21 @@ pub async fn mark_deleted(ex: impl PgExecutor<'_>, id: UserId) -> Result<bool, S
         .await?
         .rows_affected()
         > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_have_a_form() {
+        assert!(is_name("ada") && is_name("ada@example.com") && is_name("Ådå"));
+        for wrong in ["", "al", "a b c", "ada\n", "ada\0x", &"a".repeat(256)] {
+            assert!(!is_name(wrong), "{wrong:?}");
+        }
+        assert!(is_address("ada@example.com"));
+        for wrong in ["", "ada", "@example.com", "ada@", "ada @example.com"] {
+            assert!(!is_address(wrong), "{wrong:?}");
+        }
+    }
 }

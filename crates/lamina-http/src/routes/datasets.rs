@@ -40,7 +40,13 @@ pub(crate) async fn get_creation_status(open: OpenDataset) -> Json<CreationStatu
 }
 
 /// The datasets of the caller and those shared with them, newest first.
-#[utoipa::path(get, path = "/datasets", tag = "datasets", responses(
+#[utoipa::path(get, path = "/datasets", tag = "datasets",
+    params(
+        ("sort_by" = Option<String>, Query,
+            description = "`date`: newest first. There is no other order, and another word changes nothing"),
+        ("include_hidden" = Option<String>, Query,
+            description = "No dataset is hidden from those who may see it: true and false are answered alike"),
+    ), responses(
     (status = 200, description = "All of them", body = Vec<DatasetInfo>),
     (status = 401, description = "No or bad token", body = ErrorBody),
 ))]

@@ -16,7 +16,7 @@ use crate::{ApiError, switches};
 pub(crate) struct SettingKey {
     /// `DATASET_SNAPSHOTS_ENABLED`, `DATASET_SHARE_ENABLED`, `ADD_MEDIA_ENABLED` or `DELETE_DATASET_ENABLED`, `true` unless they were
     /// changed; `VL_CHAT_ENABLED`, `ENRICHMENT_INLINE_FLOW_ENABLED` and `SWAP_RGB_CHANNELS_FOR_TIFF_HEIC` are always `false` here.
-    /// Dashes count as underscores.
+    /// `LOG_LEVEL` is `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`. Dashes count as underscores.
     key: String,
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn get_setting(
     Ok(Json(SettingValue { value }))
 }
 
-/// Changes a setting; it counts at once, for all servers of the database.
+/// Changes a setting. It counts at once for all servers of the database; a log level within two seconds, for workers too.
 #[utoipa::path(post, path = "/admin/settings", tag = "admin",
     request_body(content = Object, content_type = "application/json",
         description = "`{\"key\":\"DATASET_SHARE_ENABLED\",\"value\":false}`"),

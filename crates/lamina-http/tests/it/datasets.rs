@@ -67,13 +67,16 @@ async fn the_list_is_newest_first_and_ones_own(pool: PgPool) {
     let first = app.dataset(&ada, DatasetStatus::Ready).await;
     let second = app.dataset(&ada, DatasetStatus::Draft).await;
     app.dataset(&bob, DatasetStatus::Ready).await;
-    let list = app
-        .get(
-            "/api/v1/datasets?sort_by=date&include_hidden=True&whatever=1",
-            &ada,
-        )
-        .await
-        .json();
+    let list = app.get("/api/v1/datasets", &ada).await;
+    for query in [
+        "sort_by=date&include_hidden=True&whatever=1",
+        "sort_by=&include_hidden=",
+        "sort_by=no%20such&include_hidden=no+such&sort_by=%00%FF",
+    ] {
+        let same = app.get(&format!("/api/v1/datasets?{query}"), &ada).await;
+        assert_eq!(same.body, list.body, "{query}");
+    }
+    let list = list.json();
     let ids: Vec<&str> = list
         .as_array()
         .unwrap()

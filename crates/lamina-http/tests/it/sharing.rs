@@ -282,6 +282,27 @@ async fn what_is_switched_off_is_refused(pool: PgPool) {
         .code(),
         400
     );
+    assert_eq!(
+        app.get(&read("LOG_LEVEL"), &root).await.json(),
+        json!({"value": "INFO"})
+    );
+    for (value, code) in [
+        (json!("warning"), 200),
+        (json!("loud"), 400),
+        (json!(true), 400),
+    ] {
+        let body = json!({"key": "LOG_LEVEL", "value": value});
+        assert_eq!(app.post_json(settings, &root, &body).await.code(), code);
+    }
+    assert_eq!(
+        app.get(&read("log-level"), &root).await.code(),
+        400,
+        "names are upper case"
+    );
+    assert_eq!(
+        app.get(&read("LOG-LEVEL"), &root).await.json(),
+        json!({"value": "WARNING"})
+    );
     let delete = format!("/api/v1/dataset/{id}");
     assert_eq!(app.call("DELETE", &delete, Some(&ada)).await.code(), 403);
     let invite = format!("/api/v1/manage/{id}/invite");

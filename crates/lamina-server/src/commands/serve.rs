@@ -11,6 +11,7 @@ use lamina_http::{
     ServeLimits, UploadLimits,
 };
 use lamina_store::remote::Remotes;
+use lamina_store::settings::LogLevel;
 use lamina_store::users::User;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::commands::quick_start;
 use crate::config::HttpOptions;
 use crate::home::{Home, Stay};
 use crate::model_side::ServerModels;
+use crate::telemetry::LogControl;
 use crate::{engine, metrics, output, signals, upkeep};
 
 /// How long tasks may take to end once the listener is closed.
@@ -30,7 +32,7 @@ const LAST_TASKS: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// Something needed at the start is missing; each message says what and how to get it.
-pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(mut args: ServeArgs, log: LogControl) -> anyhow::Result<ExitCode> {
     let tasks = TaskTracker::new();
     let stop = signals::stop_token()?;
     refuse_open_network(&args.http)?;
@@ -57,6 +59,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
         explorer: explorer.clone(),
         models: ServerModels::new(workshop),
         remotes,
+        log_level: log.configured(),
     };
     let router = lamina_http::router(state(&home, &user, sides, &readiness, &tasks, &args.http)?);
     metrics::serve(
@@ -69,6 +72,7 @@ pub async fn run(mut args: ServeArgs) -> anyhow::Result<ExitCode> {
     .await?;
     upkeep::start(&home, &tasks, &stop);
     upkeep::start_models(&home, &encoders, &tasks, &stop);
+    upkeep::start_log_level(&home, log, &tasks, &stop);
 
     let worker_done = TaskTracker::new();
     if !args.no_worker {
@@ -136,6 +140,7 @@ struct Sides {
     explorer: Explorer,
     models: ServerModels,
     remotes: Remotes,
+    log_level: LogLevel,
 }
 
 fn state(
@@ -169,6 +174,7 @@ fn state(
         ingest_roots: IngestRoots::new(options.ingest_roots.iter().cloned())
             .context("an ingest root does not exist")?,
         link_ttl: options.link_ttl,
+        log_level: sides.log_level,
         ..HttpConfig::new(auth)
     };
     Ok(AppState::new(AppParts {

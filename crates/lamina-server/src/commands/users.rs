@@ -76,6 +76,13 @@ async fn create(
     email: Option<String>,
     with_password: bool,
 ) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        users::is_name(name),
+        "{name:?} is no name: 3 to 255 characters are needed, and no blanks"
+    );
+    if let Some(address) = &email {
+        anyhow::ensure!(users::is_address(address), "{address:?} is no mail address");
+    }
     let password_hash = match with_password {
         true => Some(passwords::hash(&read_password()?)?),
         false => None,

@@ -7,13 +7,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::WorkerArgs;
 use crate::home::{Home, Stay};
+use crate::telemetry::LogControl;
 use crate::{engine, metrics, output, signals, upkeep};
 
 /// Works on jobs until told to stop.
 ///
 /// # Errors
 /// Something needed at the start is missing.
-pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: WorkerArgs, log: LogControl) -> anyhow::Result<ExitCode> {
     let tasks = TaskTracker::new();
     let stop = signals::stop_token()?;
     let home = Home::open(&args.data, &args.database, Stay::Visitor).await?;
@@ -28,6 +29,7 @@ pub async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     )
     .await?;
     upkeep::start_models(&home, &encoders, &tasks, &stop);
+    upkeep::start_log_level(&home, log, &tasks, &stop);
     let runner = engine::worker(&home, &explorer, &args.worker, &args.index)?;
     output::line("lamina worker is ready");
     runner.run(stop.clone()).await;

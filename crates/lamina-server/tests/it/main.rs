@@ -26,6 +26,7 @@ mod enrich_page;
 mod export;
 mod hostile;
 mod models;
+mod people;
 mod photos;
 mod saved_views;
 mod search_fuzz;
