@@ -19,7 +19,7 @@ use crate::examples;
 use crate::observe::{no_such_method, no_such_path, observe, panicked};
 use crate::routes::{
     accounts, additions, annotations, custom_metadata, datasets, docs, duplicates, enrichment,
-    explore, export, health, images, ingestion, media, notifications, process, search_image,
+    explore, export, health, images, ingestion, media, notifications, oidc, process, search_image,
     settings, sharing, snapshots, tags, tasks, uploads, user_config, users, vector_search, views,
     workspaces,
 };
@@ -166,6 +166,8 @@ fn people_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(accounts::sign_in, accounts::sign_out))
         .routes(routes!(accounts::get_api_credentials))
+        .routes(routes!(oidc::begin_provider_sign_in))
+        .routes(routes!(oidc::finish_provider_sign_in))
         .routes(routes!(sharing::invite_user))
         .routes(routes!(sharing::list_shares, sharing::withdraw_share))
         .routes(routes!(sharing::share_dataset))

@@ -14,6 +14,7 @@ use crate::auth::HostList;
 use crate::auth::sign_in::SignIns;
 use crate::enrich::ModelSide;
 use crate::links::{LinkKeys, LinkMaker, Origin};
+use crate::oidc::Oidc;
 use crate::read_side::ReadSide;
 use crate::readiness::Readiness;
 use crate::recent::RecentMedia;
@@ -62,6 +63,8 @@ pub struct HttpConfig {
     pub query_pictures: usize,
     /// What is logged unless an admin said otherwise.
     pub log_level: LogLevel,
+    /// Through which people may sign in, too.
+    pub oidc: Option<Arc<Oidc>>,
 }
 
 impl HttpConfig {
@@ -77,6 +80,7 @@ impl HttpConfig {
             request_timeout: Duration::from_secs(30),
             query_pictures: 4,
             log_level: LogLevel::Info,
+            oidc: None,
         }
     }
 }

@@ -144,6 +144,33 @@ pub struct HttpOptions {
         default_value = "distance"
     )]
     pub threshold_sense: ThresholdSense,
+
+    #[command(flatten)]
+    pub oidc: OidcOptions,
+}
+
+/// An identity provider (OIDC) that people sign in through. Off without an issuer.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OidcOptions {
+    /// Identity provider that people may sign in through, such as `https://id.example/realms/photos`
+    #[arg(long, env = "LAMINA_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+
+    /// Name of this server at the identity provider
+    #[arg(long, env = "LAMINA_OIDC_CLIENT_ID", value_name = "ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// File that holds the secret of this server at the identity provider; none for a public client
+    #[arg(long, env = "LAMINA_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+
+    /// PEM file of an authority to trust beside the public ones when the identity provider is asked
+    #[arg(long, env = "LAMINA_OIDC_CA_FILE", value_name = "FILE")]
+    pub oidc_ca_file: Option<PathBuf>,
+
+    /// Role of accounts made for people who sign in through it and have none: `viewer`, `editor`, or `none` to make none
+    #[arg(long, env = "LAMINA_OIDC_NEW_USERS", value_name = "ROLE", default_value = "viewer", value_parser = ["viewer", "editor", "none"])]
+    pub oidc_new_users: String,
 }
 
 /// Places elsewhere that files may be read from. Nothing is open unless it is named here.

@@ -14,6 +14,7 @@ mod metrics;
 mod model_side;
 mod output;
 mod places;
+mod provider;
 mod remotes;
 mod signals;
 mod slots;

@@ -31,6 +31,7 @@ pub mod exports;
 pub mod facts;
 mod failpoints;
 pub mod generations;
+pub mod identities;
 pub mod keys;
 pub mod measures;
 pub mod media;

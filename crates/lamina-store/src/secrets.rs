@@ -57,6 +57,14 @@ impl Secret {
         Self(text)
     }
 
+    /// 43 random characters, 256 bits.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn random() -> Result<Self, SecretsError> {
+        Ok(Self(random_text::<32>()?))
+    }
+
     /// The text, for signing, verifying and the one time it is shown.
     pub fn expose(&self) -> &str {
         &self.0
@@ -198,15 +206,15 @@ impl Secrets {
         key_id: &str,
         user: UserId,
     ) -> Result<SealedSecret, SecretsError> {
+        self.seal_under(secret, &associated_data(key_id, user))
+    }
+
+    fn seal_under(&self, secret: &Secret, aad: &[u8]) -> Result<SealedSecret, SecretsError> {
         let cipher = self.cipher(&self.current)?;
         let nonce = random_bytes::<12>()?;
-        let aad = associated_data(key_id, user);
-        let payload = Payload {
-            msg: secret.expose().as_bytes(),
-            aad: &aad,
-        };
+        let msg = secret.expose().as_bytes();
         let ciphertext = cipher
-            .encrypt(&Nonce::from(nonce), payload)
+            .encrypt(&Nonce::from(nonce), Payload { msg, aad })
             .map_err(|_| SecretsError::Tampered)?;
         Ok(SealedSecret {
             nonce: nonce.to_vec(),
@@ -225,20 +233,55 @@ impl Secrets {
         key_id: &str,
         user: UserId,
     ) -> Result<Secret, SecretsError> {
+        self.open_under(sealed, &associated_data(key_id, user))
+    }
+
+    fn open_under(&self, sealed: &SealedSecret, aad: &[u8]) -> Result<Secret, SecretsError> {
         let cipher = self.cipher(&sealed.master_key_id)?;
         let nonce =
             <[u8; 12]>::try_from(sealed.nonce.as_slice()).map_err(|_| SecretsError::Tampered)?;
-        let aad = associated_data(key_id, user);
-        let payload = Payload {
-            msg: &sealed.ciphertext,
-            aad: &aad,
-        };
+        let msg = sealed.ciphertext.as_slice();
         let clear = cipher
-            .decrypt(&Nonce::from(nonce), payload)
+            .decrypt(&Nonce::from(nonce), Payload { msg, aad })
             .map_err(|_| SecretsError::Tampered)?;
         String::from_utf8(clear)
             .map(Secret)
             .map_err(|_| SecretsError::Tampered)
+    }
+
+    /// Encrypts a text that somebody else is to keep, such as a cookie, so that it opens for the same purpose only. The result has
+    /// letters, digits, `-`, `_` and two `.`.
+    ///
+    /// # Errors
+    /// No random bytes.
+    pub fn seal_text(&self, text: &Secret, purpose: &str) -> Result<String, SecretsError> {
+        let sealed = self.seal_under(text, &associated_purpose(purpose))?;
+        Ok(format!(
+            "{}.{}.{}",
+            sealed.master_key_id,
+            URL_SAFE_NO_PAD.encode(sealed.nonce),
+            URL_SAFE_NO_PAD.encode(sealed.ciphertext)
+        ))
+    }
+
+    /// Decrypts what [`Self::seal_text`] made for the same purpose.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn open_text(&self, sealed: &str, purpose: &str) -> Result<Secret, SecretsError> {
+        let mut parts = sealed.splitn(3, '.');
+        let mut part = || parts.next().ok_or(SecretsError::Tampered);
+        let (id, nonce, ciphertext) = (part()?, part()?, part()?);
+        let bytes = |text| {
+            let decoded = URL_SAFE_NO_PAD.decode(text);
+            decoded.map_err(|_| SecretsError::Tampered)
+        };
+        let sealed = SealedSecret {
+            nonce: bytes(nonce)?,
+            ciphertext: bytes(ciphertext)?,
+            master_key_id: id.to_owned(),
+        };
+        self.open_under(&sealed, &associated_purpose(purpose))
     }
 
     /// Keys for media links: the first signs, all verify.
@@ -256,6 +299,10 @@ impl Secrets {
 /// What ties a sealed secret to its row, so that rows cannot be swapped.
 fn associated_data(key_id: &str, user: UserId) -> Vec<u8> {
     format!("lamina api key {key_id} of {user}").into_bytes()
+}
+
+fn associated_purpose(purpose: &str) -> Vec<u8> {
+    format!("lamina text for {purpose}").into_bytes()
 }
 
 /// Writes fresh keys so that no other process ever sees half a file, and two starters agree on one.

@@ -18,6 +18,7 @@ use crate::{ApiError, AuthMode};
 
 pub use browser::HostList;
 pub(crate) use browser::guard_browsers;
+pub(crate) use provider::install as install_cryptography;
 pub use token::issue_token;
 
 /// The caller, known for sure. Without one the answer is 401.

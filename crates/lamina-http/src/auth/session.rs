@@ -16,12 +16,17 @@ const COOKIE: &str = "SESSION";
 
 /// The session's token in the cookies of a request.
 pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    named(headers, COOKIE)
+}
+
+/// The first cookie of this name.
+pub(crate) fn named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter();
     cookies
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value)
 }
 

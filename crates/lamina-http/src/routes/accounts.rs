@@ -37,7 +37,7 @@ impl FromFields for NameAndPassword {
 }
 
 /// Where the request came from, as far as this server can see.
-pub(crate) struct Peer(Option<String>);
+pub(crate) struct Peer(pub(super) Option<String>);
 
 impl FromRequestParts<AppState> for Peer {
     type Rejection = ApiError;
@@ -50,11 +50,11 @@ impl FromRequestParts<AppState> for Peer {
     }
 }
 
-fn is_https(state: &AppState, headers: &HeaderMap) -> bool {
+pub(super) fn is_https(state: &AppState, headers: &HeaderMap) -> bool {
     state.origin(headers).to_string().starts_with("https://")
 }
 
-fn unstored(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+pub(super) fn unstored(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(cookie) = cookie {

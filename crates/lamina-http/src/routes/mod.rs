@@ -15,6 +15,7 @@ pub(crate) mod images;
 pub(crate) mod ingestion;
 pub(crate) mod media;
 pub(crate) mod notifications;
+pub(crate) mod oidc;
 pub(crate) mod process;
 pub(crate) mod search_image;
 pub(crate) mod settings;

@@ -26,6 +26,7 @@ mod media;
 mod near;
 mod no_auth;
 mod objects;
+mod oidc;
 mod openapi;
 mod people;
 mod process;

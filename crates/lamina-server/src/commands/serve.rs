@@ -23,7 +23,7 @@ use crate::config::HttpOptions;
 use crate::home::{Home, Stay};
 use crate::model_side::ServerModels;
 use crate::telemetry::LogControl;
-use crate::{engine, metrics, output, signals, upkeep};
+use crate::{engine, metrics, output, provider, signals, upkeep};
 
 /// How long tasks may take to end once the listener is closed.
 const LAST_TASKS: Duration = Duration::from_secs(3);
@@ -175,6 +175,7 @@ fn state(
             .context("an ingest root does not exist")?,
         link_ttl: options.link_ttl,
         log_level: sides.log_level,
+        oidc: provider::open(options)?,
         ..HttpConfig::new(auth)
     };
     Ok(AppState::new(AppParts {

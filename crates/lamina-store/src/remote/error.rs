@@ -65,6 +65,14 @@ pub enum RemoteError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// An address that nothing secret is sent to.
+    #[error(
+        "{0:?} is not an address that secrets may be sent to: https is needed, or http to this machine itself"
+    )]
+    NotSafe(String),
+    /// A file of authorities that cannot be used.
+    #[error("the authorities to trust cannot be used: {0}")]
+    BadAuthority(String),
     /// The configuration of a bucket cannot be used.
     #[error("the configuration of the bucket {bucket:?} cannot be used: {reason}")]
     Config {
@@ -92,6 +100,8 @@ impl RemoteError {
             | Self::TooManyBytes(_)
             | Self::TooManyRedirects
             | Self::BadNames(_)
+            | Self::NotSafe(_)
+            | Self::BadAuthority(_)
             | Self::Config { .. } => false,
         }
     }

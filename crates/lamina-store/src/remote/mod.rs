@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod location;
 mod rules;
+mod service;
 mod web;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub use bucket::{Bucket, ListedObject, ObjectPage};
 pub use error::RemoteError;
 pub use location::{BucketPath, parse_web};
 pub use rules::{BucketKeys, BucketRule, DEFAULT_REGION, RulesError, read_rules, read_secret};
+pub use service::Service;
 pub use web::WebRules;
 
 /// The rule that counts for every bucket without one of its own.

@@ -109,7 +109,7 @@ fn host_of(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-fn failure(host: &str, error: object_store::client::HttpError) -> RemoteError {
+pub(super) fn failure(host: &str, error: object_store::client::HttpError) -> RemoteError {
     if find::<Forbidden>(&error).is_some() {
         return RemoteError::AddressNotAllowed(host.to_owned());
     }
@@ -125,7 +125,7 @@ fn failure(host: &str, error: object_store::client::HttpError) -> RemoteError {
     }
 }
 
-async fn read(
+pub(super) async fn read(
     mut body: object_store::client::HttpResponseBody,
     host: &str,
     max_bytes: u64,

@@ -120,3 +120,28 @@ fn two_starters_agree_on_one_file() {
     });
     assert!(keys.iter().all(|key| *key == keys[0]));
 }
+
+#[test]
+fn a_sealed_text_opens_for_its_purpose_only_and_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = Secrets::load_or_create(&folder.path().join("keys.json")).unwrap();
+    let text = Secret::new("state and nonce".to_owned());
+    let sealed = secrets.seal_text(&text, "a cookie").unwrap();
+    assert!(!sealed.contains("state"));
+    assert_ne!(sealed, secrets.seal_text(&text, "a cookie").unwrap());
+    let opened = secrets.open_text(&sealed, "a cookie").unwrap();
+    assert_eq!(opened.expose(), text.expose());
+    assert!(secrets.open_text(&sealed, "another").is_err());
+    let elsewhere = Secrets::load_or_create(&folder.path().join("other.json")).unwrap();
+    assert!(elsewhere.open_text(&sealed, "a cookie").is_err());
+    for end in 0..sealed.len() {
+        assert!(secrets.open_text(&sealed[..end], "a cookie").is_err());
+    }
+    let mut changed = sealed.into_bytes();
+    *changed.last_mut().unwrap() ^= 4;
+    let changed = String::from_utf8(changed).unwrap();
+    assert!(secrets.open_text(&changed, "a cookie").is_err());
+    for wrong in ["", ".", "..", "a.b.c", "😀.😀.😀"] {
+        assert!(secrets.open_text(wrong, "a cookie").is_err(), "{wrong}");
+    }
+}

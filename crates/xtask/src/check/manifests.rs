@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Heavy dependencies and the crates that may use them. The test kit may use all of them: it is in no product.
-const OWNERS: [(&str, &[&str]); 28] = [
+const OWNERS: [(&str, &[&str]); 29] = [
     ("image", &["lamina-media"]),
     ("fast_image_resize", &["lamina-media"]),
     ("libwebp-sys", &["lamina-media"]),
@@ -101,6 +101,7 @@ const OWNERS: [(&str, &[&str]); 28] = [
     ("hyper-rustls", &["lamina-store"]),
     ("rustls", &["lamina-store"]),
     ("jsonwebtoken", &["lamina-http"]),
+    ("ring", &["lamina-http"]),
     ("utoipa-axum", &["lamina-http"]),
     ("zip", &["lamina-pipeline", "lamina-export"]),
     ("tar", &["lamina-pipeline"]),
