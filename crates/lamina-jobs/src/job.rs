@@ -27,9 +27,14 @@ impl Phase {
 
     /// Units `0..total` in chunks of at most `size`; one empty chunk when there are none, so that the phase still runs.
     pub fn chunked(name: impl Into<String>, total: i64, size: i64) -> Self {
-        let (total, size) = (total.max(0), size.max(1));
+        Self::chunked_from(name, 0, total, size)
+    }
+
+    /// As [`Self::chunked`], of the units `first..end`.
+    pub fn chunked_from(name: impl Into<String>, first: i64, end: i64, size: i64) -> Self {
+        let (total, size) = (end.max(first), size.max(1));
         let mut ranges = Vec::new();
-        let mut first = 0;
+        let mut first = first;
         while first < total || ranges.is_empty() {
             let end = (first + size).min(total);
             ranges.push((first, end));

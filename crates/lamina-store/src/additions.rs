@@ -122,7 +122,8 @@ pub async fn vectors(
     Ok(bytes)
 }
 
-/// Writes down which of the new media lack what models made of the others: they came after the enrichment.
+/// Writes down which of the new media lack what models made of the others: they came after the enrichment. It is true until
+/// [`note_enriched`].
 ///
 /// # Errors
 /// The database.
@@ -141,6 +142,27 @@ pub async fn note_unenriched(
         .bind(dataset.as_uuid())
         .bind(columns::to_int(batch)?)
         .bind(RejectReason::NoEmbedding.as_str())
+        .execute(ex)
+        .await?;
+    Ok(())
+}
+
+/// Forgets what [`note_unenriched`] wrote down about media that models have looked at since.
+///
+/// # Errors
+/// The database.
+pub async fn note_enriched(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<(), StoreError> {
+    let sql = "delete from enrichment_failures f using dataset_spaces s, media m, outputs o \
+               where f.dataset_id = $1 and s.dataset_id = $1 and s.entity_type = 'IMAGES' and s.space = f.enrichment_type \
+               and m.dataset_id = $1 and m.batch = $2 and m.id = f.entity_id \
+               and o.content_id = m.content_id and o.package = s.package and o.parameters = s.parameters and o.vector is not null";
+    sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(batch)?)
         .execute(ex)
         .await?;
     Ok(())

@@ -141,6 +141,24 @@ pub async fn of_batch(
     Ok(ids.into_iter().map(MediaId::from_uuid).collect())
 }
 
+/// Number of the first picture of an addition; none when it has none.
+///
+/// # Errors
+/// The database.
+pub async fn first_of_batch(
+    ex: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    batch: u32,
+) -> Result<Option<u32>, StoreError> {
+    let sql = "select min(ordinal) from media where dataset_id = $1 and batch = $2";
+    let first: Option<i32> = sqlx::query_scalar(sql)
+        .bind(dataset.as_uuid())
+        .bind(i64::from(batch))
+        .fetch_one(ex)
+        .await?;
+    Ok(first.and_then(|first| u32::try_from(first).ok()))
+}
+
 /// Ordinals of media ids of this dataset; ids of others are left out.
 ///
 /// # Errors

@@ -50,18 +50,32 @@ pub async fn append_found(
     dataset: DatasetId,
     key: &SpaceKey,
 ) -> Result<u64, StoreError> {
+    append_found_from(conn, dataset, key, 0).await
+}
+
+/// As [`append_found`], in the pictures numbered from `first` on.
+///
+/// # Errors
+/// The database.
+pub async fn append_found_from(
+    conn: &mut PgConnection,
+    dataset: DatasetId,
+    key: &SpaceKey,
+    first: u32,
+) -> Result<u64, StoreError> {
     let sql = "insert into objects (id, dataset_id, ordinal, media_id, region_id, label, confidence, source) \
                select gen_random_uuid(), $1, first.ordinal + (row_number() over (order by m.ordinal, b.n))::integer - 1, m.id, \
                (b.found ->> 'region')::bigint, b.found ->> 'label', (b.found ->> 'confidence')::real, $4 \
                from media m join outputs o on o.content_id = m.content_id and o.package = $2 and o.parameters = $3 \
                cross join lateral jsonb_array_elements(o.value -> 'boxes') with ordinality as b (found, n), \
                (select coalesce(max(ordinal) + 1, 0) as ordinal from objects where dataset_id = $1) first \
-               where m.dataset_id = $1";
+               where m.dataset_id = $1 and m.ordinal >= $5";
     sqlx::query(sql)
         .bind(dataset.as_uuid())
         .bind(&key.package)
         .bind(&key.parameters)
         .bind(AnnotationSource::VisualLayer.as_str())
+        .bind(columns::to_int(first)?)
         .execute(&mut *conn)
         .await?;
     count(conn, dataset).await
@@ -126,6 +140,23 @@ pub async fn drop_without_vector(
         renumber(conn, dataset).await?;
     }
     Ok(gone.unsigned_abs())
+}
+
+/// Removes the objects behind those that the newest generation has, and what was said about them: nobody was shown them. Must run
+/// in a transaction.
+///
+/// # Errors
+/// The database.
+pub async fn drop_unindexed(conn: &mut PgConnection, dataset: DatasetId) -> Result<(), StoreError> {
+    let sql = "with gone as (delete from objects where dataset_id = $1 and ordinal >= coalesce((select count from index_generations \
+               where dataset_id = $1 and entity_type = 'OBJECTS' and space = 'INDEX' order by number desc limit 1), 0) returning id), \
+               failed as (delete from enrichment_failures f using gone where f.dataset_id = $1 and f.entity_id = gone.id) \
+               delete from captions c using gone where c.dataset_id = $1 and c.entity_type = 'OBJECTS' and c.entity_id = gone.id";
+    sqlx::query(sql)
+        .bind(dataset.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// 0..n-1 again, in the same order. By way of numbers that nobody has: unique numbers are checked row by row.

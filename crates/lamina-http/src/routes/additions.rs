@@ -15,7 +15,8 @@ use crate::{ApiError, additions, places, switches};
 
 /// Adds media: `files`, repeated; or `s3_uri`, a folder of a bucket or a list of files in one; or `archive`, a `.zip`, `.tar` or
 /// `.tar.gz`. The dataset can be read meanwhile; the new media are in its clusters when it is `PARTIAL INDEX`, or, with
-/// `auto_reindex`, `READY`. An addition that fails leaves the dataset as it was, and its task says why.
+/// `auto_reindex`, `READY`. Those of an enriched dataset are shown to the models it was enriched with first. An addition that
+/// fails leaves the dataset as it was, and its task says why.
 #[utoipa::path(post, path = "/dataset/{dataset_id}/add_media", operation_id = "add_media", tag = "datasets",
     params(("dataset_id" = Uuid, Path, description = "The dataset")),
     request_body(content = Object, content_type = "multipart/form-data",

@@ -130,9 +130,12 @@ pub(super) async fn settle(
 ) -> Result<Result<Closing, Completed>, PipelineError> {
     let copy = task.copy.id;
     let settled = task.context.settle(&mut *conn).await?;
-    enrichment::add_work(&mut *conn, copy, work).await?;
-    let share = enrichment::share_done(&enrichment::steps(&mut *conn, copy).await?);
-    datasets::set_progress(&mut *conn, copy, COPIED + (LOOKED - COPIED) * share).await?;
+    // The steps of a dataset are those of the run that made it.
+    if task.added_from.is_none() {
+        enrichment::add_work(&mut *conn, copy, work).await?;
+        let share = enrichment::share_done(&enrichment::steps(&mut *conn, copy).await?);
+        datasets::set_progress(&mut *conn, copy, COPIED + (LOOKED - COPIED) * share).await?;
+    }
     Ok(match settled {
         Settled::PhaseOpen(completed) => Err(completed),
         Settled::PhaseClosed(closing) => Ok(closing),

@@ -4,7 +4,7 @@ use lamina_jobs::{Completed, Phase, Settled};
 use lamina_store::copies::{self, LeftOut};
 use lamina_store::sqlx::PgConnection;
 use lamina_store::{datasets, enrichment, objects, outputs};
-use lamina_types::{EnrichmentType, SpaceKey};
+use lamina_types::{EnrichSpec, EnrichmentType, SpaceKey};
 
 use super::models::Task;
 use super::{CROPS, EnrichTask, PICTURES, PUBLISH};
@@ -19,17 +19,15 @@ const SEEN_SECONDS: f64 = 0.0005;
 /// Progress once the copy has its rows, in percent.
 pub(super) const COPIED: f32 = 1.0;
 
-pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineError> {
+pub(super) async fn run(
+    task: &EnrichTask<'_>,
+    spec: &EnrichSpec,
+) -> Result<Completed, PipelineError> {
     let (workshop, copy) = (task.workshop, task.copy.id);
-    let types: Vec<EnrichmentType> = task
-        .spec
-        .steps
-        .iter()
-        .map(|step| step.enrichment_type)
-        .collect();
+    let types: Vec<EnrichmentType> = spec.steps.iter().map(|step| step.enrichment_type).collect();
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
-    let source = task.spec.source_dataset_id;
+    let source = spec.source_dataset_id;
     let media = copies::fill(&mut tx, source, copy, LeftOut::of(&types)).await?;
     enrichment::insert_steps(&mut *tx, copy, &task.plan.rows()).await?;
     let objects = objects::count(&mut *tx, copy).await?;

@@ -18,7 +18,7 @@ use super::looking::{Inputs, Looker, inputs_of, is_wanted, look, refused, specs_
 use super::models::Task;
 use super::pictures::damaged;
 use super::texts::{self, NewTexts};
-use super::{EnrichTask, PUBLISH, originals, values};
+use super::{EnrichTask, originals, values};
 use crate::PipelineError;
 use crate::stages::Stage;
 use crate::workshop::Workshop;
@@ -238,7 +238,7 @@ async fn texts_of(
         .objects
         .iter()
         .find(|placed| placed.step.enrichment_type == EnrichmentType::CaptionObjects);
-    let (Some(captioner), Some(key)) = (captioner, &task.spec.caption_text) else {
+    let (Some(captioner), Some(key)) = (captioner, &task.readers.objects) else {
         return Ok(None);
     };
     let mut all =
@@ -281,7 +281,10 @@ async fn write(
     }
     let completed = match chunk::settle(task, &mut tx, &work).await? {
         Err(completed) => completed,
-        Ok(closing) => closing.start_phase(&mut tx, Phase::single(PUBLISH)).await?,
+        Ok(closing) => {
+            let next = Phase::single(task.last_phase());
+            closing.start_phase(&mut tx, next).await?
+        }
     };
     fail::fail_point!("enrich_crops_before_commit");
     tx.commit().await?;

@@ -9,6 +9,7 @@
 //! What a model says is kept by content, package and parameters: a chunk asks first what is lacking, so a run that was
 //! interrupted goes on, and the same pictures are never shown to the same model twice.
 
+pub(crate) mod added;
 mod busy;
 mod chunk;
 mod copy;
@@ -31,7 +32,7 @@ use lamina_jobs::{ClaimedChunk, Completed, JobContext, JobError, JobHandler};
 use lamina_store::datasets::Dataset;
 use lamina_store::enrichment;
 use lamina_store::sqlx::PgConnection;
-use lamina_types::{EnrichSpec, EnrichmentStatus, JobKind};
+use lamina_types::{EnrichSpec, EnrichmentStatus, JobKind, SpaceKey};
 
 use crate::PipelineError;
 use crate::ingest::living;
@@ -78,19 +79,23 @@ impl JobHandler for EnrichHandler {
         let copy = living(&self.workshop, spec.dataset_id).await?;
         let task = EnrichTask {
             workshop: &self.workshop,
-            spec: &spec,
             plan: RunPlan::load(&self.workshop.pool, &spec).await?,
+            readers: CaptionReaders {
+                pictures: spec.caption_text.clone(),
+                objects: spec.caption_text.clone(),
+            },
             copy: &copy,
+            added_from: None,
             chunk,
             context,
         };
         let work = async {
             match chunk.phase.as_str() {
-                COPY => copy::run(&task).await,
+                COPY => copy::run(&task, &spec).await,
                 PICTURES => pictures::run(&task).await,
                 OBJECTS => objects::run(&task).await,
                 CROPS => crops::run(&task).await,
-                PUBLISH => publish::run(&task).await,
+                PUBLISH => publish::run(&task, &spec).await,
                 other => Err(PipelineError::Hopeless(format!(
                     "This version knows no enrichment phase {other:?}."
                 ))),
@@ -125,14 +130,32 @@ impl JobHandler for EnrichHandler {
 /// Everything that a phase needs to know about the chunk it runs.
 struct EnrichTask<'a> {
     workshop: &'a Workshop,
-    spec: &'a EnrichSpec,
     plan: RunPlan,
+    /// What captions are compared with.
+    readers: CaptionReaders,
     copy: &'a Dataset,
+    /// Number of the first picture of an addition that is looked at; a run of its own looks at all.
+    added_from: Option<u32>,
     chunk: &'a ClaimedChunk,
     context: &'a JobContext,
 }
 
+/// What reads captions; none where nothing that is installed does.
+#[derive(Debug, Clone)]
+struct CaptionReaders {
+    pictures: Option<SpaceKey>,
+    objects: Option<SpaceKey>,
+}
+
 impl EnrichTask<'_> {
+    /// The phase behind the last model.
+    const fn last_phase(&self) -> &'static str {
+        match self.added_from {
+            None => PUBLISH,
+            Some(_) => added::ENRICHED,
+        }
+    }
+
     /// The half-open range of ordinals of the chunk.
     fn range(&self) -> [u32; 2] {
         [self.chunk.first_unit, self.chunk.end_unit]

@@ -5,35 +5,40 @@ use lamina_store::{datasets, enrichment, objects};
 use lamina_types::EnrichmentType;
 
 use super::copy::count;
-use super::{CROPS, EnrichTask, PUBLISH};
+use super::{CROPS, EnrichTask};
 use crate::PipelineError;
 
 pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineError> {
     let copy = task.copy.id;
     let mut tx = task.workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
+    let there = match task.added_from {
+        Some(_) => objects::count(&mut *tx, copy).await?,
+        None => 0,
+    };
+    let first = task.added_from.unwrap_or(0);
     let objects = match task.plan.step(EnrichmentType::ObjectDetection) {
-        Some(step) => objects::append_found(&mut tx, copy, &step.key).await?,
+        Some(step) => objects::append_found_from(&mut tx, copy, &step.key, first).await?,
         None => objects::count(&mut *tx, copy).await?,
     };
-    let positions: Vec<u32> = task
-        .plan
-        .objects
-        .iter()
-        .map(|placed| placed.position)
-        .chain(task.plan.crop_vectors)
-        .collect();
-    for position in positions {
-        enrichment::set_extent(&mut *tx, copy, position, objects, 0.0).await?;
+    if task.added_from.is_none() {
+        let positions = task.plan.objects.iter().map(|placed| placed.position);
+        for position in positions.chain(task.plan.crop_vectors) {
+            enrichment::set_extent(&mut *tx, copy, position, objects, 0.0).await?;
+        }
     }
     let completed = match task.context.settle(&mut tx).await? {
         Settled::PhaseOpen(completed) => completed,
         Settled::PhaseClosed(closing) => {
-            datasets::recount(&mut *tx, copy).await?;
-            let next = if objects > 0 {
-                Phase::chunked(CROPS, count(objects), task.workshop.chunk_files)
+            // What is added is counted when it can be seen.
+            if task.added_from.is_none() {
+                datasets::recount(&mut *tx, copy).await?;
+            }
+            let next = if objects > there {
+                let (first, end) = (count(there), count(objects));
+                Phase::chunked_from(CROPS, first, end, task.workshop.chunk_files)
             } else {
-                Phase::single(PUBLISH)
+                Phase::single(task.last_phase())
             };
             closing.start_phase(&mut tx, next).await?
         }

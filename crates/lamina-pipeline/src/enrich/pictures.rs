@@ -15,7 +15,7 @@ use super::chunk::{self, ChunkAnswers, LAST_TRY, account, ended_the_worker};
 use super::looking::{Answers, Looker, inputs_of, is_wanted, look, refused, specs_for};
 use super::models::Task;
 use super::texts::{self, NewTexts};
-use super::{CROPS, EnrichTask, OBJECTS, PUBLISH, originals, values};
+use super::{CROPS, EnrichTask, OBJECTS, originals, values};
 use crate::PipelineError;
 use crate::stages::Stage;
 
@@ -137,7 +137,7 @@ async fn texts_of(
         .pictures
         .iter()
         .find(|placed| placed.step.enrichment_type == EnrichmentType::CaptionImages);
-    let (Some(captioner), Some(key)) = (captioner, &task.spec.caption_text) else {
+    let (Some(captioner), Some(key)) = (captioner, &task.readers.pictures) else {
         return Ok(None);
     };
     let contents: Vec<i64> = pictures.iter().map(|media| media.content_id).collect();
@@ -203,10 +203,13 @@ fn next(task: &EnrichTask<'_>) -> Phase {
     if task.plan.crop_vectors.is_some() {
         return Phase::single(OBJECTS);
     }
-    match i64::from(task.copy.n_objects) {
-        objects if objects > 0 && task.plan.looks_at_objects() => {
-            Phase::chunked(CROPS, objects, task.workshop.chunk_files)
-        }
-        _ => Phase::single(PUBLISH),
+    // Pictures that were added have no objects yet.
+    let objects = match task.added_from {
+        None if task.plan.looks_at_objects() => i64::from(task.copy.n_objects),
+        None | Some(_) => 0,
+    };
+    if objects > 0 {
+        return Phase::chunked(CROPS, objects, task.workshop.chunk_files);
     }
+    Phase::single(task.last_phase())
 }

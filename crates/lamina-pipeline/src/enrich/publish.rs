@@ -5,7 +5,7 @@ use lamina_store::enrichment::{self, AppliedModel};
 use lamina_store::spaces::{self, DatasetSpace};
 use lamina_store::sqlx::{Acquire as _, PgConnection};
 use lamina_store::{datasets, objects, vectors};
-use lamina_types::{DatasetStatus, EnrichmentType, EntityType, Space, SpaceKey};
+use lamina_types::{DatasetStatus, EnrichSpec, EnrichmentType, EntityType, Space, SpaceKey};
 
 use super::EnrichTask;
 use crate::PipelineError;
@@ -14,7 +14,57 @@ use crate::publication::Publication;
 /// Progress when the copy is as good as done, in percent.
 const NEARLY: f32 = 98.0;
 
-pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineError> {
+pub(super) async fn run(
+    task: &EnrichTask<'_>,
+    spec: &EnrichSpec,
+) -> Result<Completed, PipelineError> {
+    let (workshop, copy) = (task.workshop, task.copy.id);
+    let (publication, objects) = prepare(task).await?;
+
+    let mut tx = workshop.pool.begin().await?;
+    task.context.fence(&mut tx).await?;
+    if let Some(publication) = &publication {
+        publication.publish(&mut tx).await?;
+    }
+    for step in &spec.steps {
+        let model = AppliedModel {
+            enrichment_type: step.enrichment_type.as_str().to_owned(),
+            slot: step.slot.clone(),
+            key: step.key.clone(),
+        };
+        enrichment::put_applied(&mut *tx, copy, &model).await?;
+    }
+    let completed = match task.context.settle(&mut tx).await? {
+        Settled::PhaseOpen(completed) => completed,
+        Settled::PhaseClosed(closing) => {
+            enrichment::release_source(&mut *tx, spec.source_dataset_id).await?;
+            datasets::recount(&mut *tx, copy).await?;
+            datasets::move_status(
+                &mut tx,
+                copy,
+                &[DatasetStatus::Indexing],
+                DatasetStatus::Ready,
+            )
+            .await?;
+            enrichment::mark_completed(&mut *tx, copy).await?;
+            closing.succeed(&mut tx).await?
+        }
+    };
+    fail::fail_point!("enrich_ready_before_commit");
+    tx.commit().await?;
+    fail::fail_point!("enrich_ready_committed");
+    tracing::info!(dataset.id = %copy, objects, "the enriched copy is READY");
+    Ok(completed)
+}
+
+/// Leaves out objects that could not be cut out, writes down the vector spaces, and derives the clusters of objects; with the number
+/// of objects.
+///
+/// # Errors
+/// The database, the index.
+pub(super) async fn prepare(
+    task: &EnrichTask<'_>,
+) -> Result<(Option<Publication>, u64), PipelineError> {
     let (workshop, copy) = (task.workshop, task.copy.id);
     let mut tx = workshop.pool.begin().await?;
     task.context.fence(&mut tx).await?;
@@ -41,41 +91,7 @@ pub(super) async fn run(task: &EnrichTask<'_>) -> Result<Completed, PipelineErro
         }
         _ => None,
     };
-
-    let mut tx = workshop.pool.begin().await?;
-    task.context.fence(&mut tx).await?;
-    if let Some(publication) = &publication {
-        publication.publish(&mut tx).await?;
-    }
-    for step in &task.spec.steps {
-        let model = AppliedModel {
-            enrichment_type: step.enrichment_type.as_str().to_owned(),
-            slot: step.slot.clone(),
-            key: step.key.clone(),
-        };
-        enrichment::put_applied(&mut *tx, copy, &model).await?;
-    }
-    let completed = match task.context.settle(&mut tx).await? {
-        Settled::PhaseOpen(completed) => completed,
-        Settled::PhaseClosed(closing) => {
-            enrichment::release_source(&mut *tx, task.spec.source_dataset_id).await?;
-            datasets::recount(&mut *tx, copy).await?;
-            datasets::move_status(
-                &mut tx,
-                copy,
-                &[DatasetStatus::Indexing],
-                DatasetStatus::Ready,
-            )
-            .await?;
-            enrichment::mark_completed(&mut *tx, copy).await?;
-            closing.succeed(&mut tx).await?
-        }
-    };
-    fail::fail_point!("enrich_ready_before_commit");
-    tx.commit().await?;
-    fail::fail_point!("enrich_ready_committed");
-    tracing::info!(dataset.id = %copy, objects, "the enriched copy is READY");
-    Ok(completed)
+    Ok((publication, objects))
 }
 
 fn space(
@@ -100,9 +116,9 @@ async fn put_spaces(
     use EntityType::{Images, Objects};
     let copy = task.copy.id;
     let of_step = |kind| task.plan.step(kind).map(|step| step.key.clone());
-    let captions = |kind| {
+    let captions = |kind, reader: &Option<SpaceKey>| {
         let is_made = task.plan.step(kind).is_some();
-        task.spec.caption_text.clone().filter(|_| is_made)
+        reader.clone().filter(|_| is_made)
     };
     let wanted: [(EntityType, Space, Option<SpaceKey>); 4] = [
         (
@@ -118,12 +134,12 @@ async fn put_spaces(
         (
             Images,
             Space::CaptionText,
-            captions(EnrichmentType::CaptionImages),
+            captions(EnrichmentType::CaptionImages, &task.readers.pictures),
         ),
         (
             Objects,
             Space::CaptionText,
-            captions(EnrichmentType::CaptionObjects),
+            captions(EnrichmentType::CaptionObjects, &task.readers.objects),
         ),
     ];
     for (entity_type, space, key) in wanted {

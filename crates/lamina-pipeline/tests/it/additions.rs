@@ -20,7 +20,7 @@ const BEFORE: u32 = PICTURES as u32 + 1;
 /// Enough for clusters to be kept instead of derived anew.
 const MANY: u64 = 60;
 
-async fn enqueue(
+pub async fn enqueue(
     world: &World,
     owner: &User,
     id: DatasetId,
@@ -40,7 +40,7 @@ async fn enqueue(
 }
 
 /// A folder beside the others with these pictures.
-fn folder(world: &World, name: &str, numbers: std::ops::Range<u64>) -> String {
+pub fn folder(world: &World, name: &str, numbers: std::ops::Range<u64>) -> String {
     let path = world.photos.parent().unwrap().join(name);
     fs_err::create_dir_all(&path).unwrap();
     for number in numbers {
@@ -54,7 +54,7 @@ fn folder(world: &World, name: &str, numbers: std::ops::Range<u64>) -> String {
 }
 
 /// Asks for an addition of a folder, as the API does.
-async fn add(world: &World, owner: &User, id: DatasetId, path: String, auto_reindex: bool) {
+pub async fn add(world: &World, owner: &User, id: DatasetId, path: String, auto_reindex: bool) {
     let mut tx = world.pool.begin().await.unwrap();
     let begun = additions::begin(&mut tx, id).await.unwrap();
     tx.commit().await.unwrap();

@@ -3,6 +3,8 @@
 
 // The attribute says to the linter what the folder says to people: helpers here may unwrap.
 #[cfg(test)]
+mod added;
+#[cfg(test)]
 mod additions;
 #[cfg(test)]
 mod annotate;

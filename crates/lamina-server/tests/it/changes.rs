@@ -29,7 +29,7 @@ fn add(client: &Client, id: &str, numbers: std::ops::Range<u64>) -> u16 {
     answer.status
 }
 
-fn send(client: &Client, id: &str, numbers: std::ops::Range<u64>) -> anyhow::Result<Answer> {
+pub fn send(client: &Client, id: &str, numbers: std::ops::Range<u64>) -> anyhow::Result<Answer> {
     let files: Vec<(String, Vec<u8>)> = numbers
         .map(|number| (format!("added-{number:04}.jpg"), picture(number).unwrap()))
         .collect();

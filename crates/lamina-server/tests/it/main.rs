@@ -21,6 +21,7 @@ mod damage;
 mod detection;
 mod doors;
 mod enrich;
+mod enrich_added;
 mod enrich_chaos;
 mod enrich_page;
 mod export;
