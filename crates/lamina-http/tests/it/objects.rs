@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lamina_media::demo::encode_png;
-use lamina_media::{DecodeLimits, Picture, PictureFormat, content_hash, decode};
+use lamina_media::{DecodeLimits, Picture, PictureFormat, THUMBNAIL_SIDE, content_hash, decode};
 use lamina_store::Role;
 use lamina_types::{BoundingBox, DatasetId, DatasetStatus, EntityType, MediaId, ObjectId};
 use serde_json::json;
@@ -130,7 +130,11 @@ async fn an_object_is_cut_out_of_its_picture(pool: PgPool) {
             (width * 1_200.0).round() as u32,
             (height * 600.0).round() as u32,
         ];
-        let small = if ordinal == 0 { [256, 256] } else { size };
+        let small = if ordinal == 0 {
+            [THUMBNAIL_SIDE / 2; 2]
+        } else {
+            size
+        };
         for (link, [width, height]) in [
             (link("media_uri"), size),
             (link("media_thumb_uri"), small),
