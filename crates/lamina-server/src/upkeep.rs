@@ -102,7 +102,8 @@ pub fn start_log_level(
             if current == Some(wanted) {
                 continue;
             }
-            tracing::info!(log.level = wanted.as_str(), "the log level is changed");
+            // Not `log.level`: what is named `log.` is left out of the text, as it belongs to the crate `log`.
+            tracing::info!(log_level = wanted.as_str(), "the log level is changed");
             if let Err(error) = log.set(wanted) {
                 tracing::warn!("the log level cannot be changed: {error:#}");
             }

@@ -205,7 +205,7 @@ fn the_log_level_is_changed_while_the_server_runs() {
     assert_eq!(get(&admin, setting), json!({"value": "DEBUG"}));
 
     assert_eq!(set("WARNING").status, 200);
-    let changed = "level=\"WARNING\"";
+    let changed = "log_level=\"WARNING\"";
     until(PATIENCE, "the level to be changed", || {
         Ok(log.lock().unwrap().contains(changed).then_some(()))
     })
