@@ -179,8 +179,8 @@ async fn a_failing_failed_hook_leaves_the_job_unfailed(pool: PgPool) {
         ..config()
     };
     // Once: a lease of a millisecond is over before the next look, so there is always one more chunk to claim.
-    let claimed = runner(&pool, script, quick).run_one(&CancellationToken::new());
-    assert!(claimed.await.unwrap());
+    let runner = runner(&pool, script, quick);
+    assert!(runner.run_one(&CancellationToken::new()).await.unwrap());
     assert!(progress(&pool, id).await.unwrap().unwrap().state.is_live());
 }
 
