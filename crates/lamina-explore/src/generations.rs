@@ -123,6 +123,17 @@ impl Shelf<'_> {
         Ok(tokio::task::spawn_blocking(move || open(&path, &expected)).await?)
     }
 
+    /// What the file of a published generation should hold, from the vectors in Postgres.
+    async fn derive(
+        &self,
+        dataset: DatasetId,
+        space: &DatasetSpace,
+        row: &generations::Generation,
+    ) -> Result<Generation, ExploreError> {
+        let (settings, stop) = (self.settings, self.stop.clone());
+        build(self.pool, dataset, space, row.number, settings, stop).await
+    }
+
     /// A published generation for a job that builds on it: from its file, or derived anew when that is damaged.
     ///
     /// # Errors
@@ -141,8 +152,7 @@ impl Shelf<'_> {
             dataset.id = %dataset, generation.number = row.number, reason,
             "the index file of a dataset cannot be used: what builds on it derives it anew"
         );
-        let (settings, stop) = (self.settings, self.stop.clone());
-        build(self.pool, dataset, space, row.number, settings, stop).await
+        self.derive(dataset, space, row).await
     }
 
     /// A published generation. A file that is damaged, missing or of another generation is reported once, a rebuild job is
@@ -165,15 +175,7 @@ impl Shelf<'_> {
             "the index file of a dataset cannot be used: answering from a copy rebuilt in memory, and a rebuild is queued"
         );
         self.request_rebuild(dataset, space).await?;
-        build(
-            self.pool,
-            dataset,
-            space,
-            row.number,
-            self.settings,
-            self.stop.clone(),
-        )
-        .await
+        self.derive(dataset, space, row).await
     }
 
     /// Queues a rebuild unless one is waiting or running.

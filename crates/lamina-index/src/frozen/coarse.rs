@@ -170,12 +170,11 @@ impl CoarseRows {
                 let distance = vectors.distance_to(look.ordinal as usize, query);
                 compared.push(Hit { distance, ..look });
             }
-            let mut found = compared.clone();
-            found.sort_unstable();
-            found.truncate(k);
-            let farthest = found.last().map_or(0.0, |hit| hit.distance);
-            if farthest + margin <= border {
-                return Ok(Some(found));
+            compared.sort_unstable();
+            let last = compared.get(k.saturating_sub(1));
+            if last.map_or(0.0, |hit| hit.distance) + margin <= border {
+                compared.truncate(k);
+                return Ok(Some(compared));
             }
             wanted *= MORE;
         }

@@ -77,10 +77,7 @@ impl JobHandler for AddHandler {
                 "This version knows no phase {other:?} of an addition."
             ))),
         };
-        if done.as_ref().is_ok_and(Completed::closed_phase) && chunk.phase == PUBLISH {
-            self.sources.close(chunk.job.id);
-        }
-        Ok(done?)
+        Ok(task.ended(done)?)
     }
 
     /// The dataset is what it was; the task says why.

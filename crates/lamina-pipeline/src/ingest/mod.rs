@@ -78,10 +78,7 @@ impl JobHandler for IngestHandler {
                 "This version knows no ingest phase {other:?}."
             ))),
         };
-        if done.as_ref().is_ok_and(Completed::closed_phase) && chunk.phase == PUBLISH {
-            self.sources.close(chunk.job.id);
-        }
-        Ok(done?)
+        Ok(task.ended(done)?)
     }
 
     async fn failed(
@@ -109,6 +106,16 @@ struct IngestTask<'a> {
     dataset: &'a Dataset,
     chunk: &'a ClaimedChunk,
     context: &'a JobContext,
+}
+
+impl IngestTask<'_> {
+    /// After a phase: nothing reads the source once the media are published.
+    fn ended(&self, done: Result<Completed, PipelineError>) -> Result<Completed, PipelineError> {
+        if done.as_ref().is_ok_and(Completed::closed_phase) && self.chunk.phase == PUBLISH {
+            self.sources.close(self.chunk.job.id);
+        }
+        done
+    }
 }
 
 /// The dataset of a job.

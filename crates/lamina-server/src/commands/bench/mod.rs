@@ -17,10 +17,16 @@ mod whole;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use lamina_explore::Encoders;
+use lamina_index::GenerationHeader;
+use lamina_inference::PictureEncoder;
+use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space, SpaceKey};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::cli::{BenchArgs, BenchSubject};
-use crate::output;
+use crate::config::{DataOptions, InferenceOptions};
+use crate::{engine, output};
 
 /// Runs a bench.
 ///
@@ -75,6 +81,35 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
 /// Pictures that are enough to tell what a stage takes.
 const STAGE_PICTURES: usize = 1_000;
+
+/// The encoder of pictures that an installation without a database takes, and all others.
+///
+/// # Errors
+/// No package is bound, or the model does not start.
+async fn index_encoder(
+    inference: &InferenceOptions,
+    data: &DataOptions,
+) -> anyhow::Result<(Encoders, PictureEncoder)> {
+    let encoders = engine::load_models(inference, &data.data_dir)?;
+    let bindings = encoders.bindings();
+    let index = bindings
+        .fixed(INDEX_SLOT)
+        .or_else(|| bindings.default_of(INDEX_SLOT))
+        .context("no package is bound to the slot INDEX")?;
+    let encoder = engine::index_encoder(&encoders, &index.package).await?;
+    Ok((encoders, encoder))
+}
+
+/// What says of which dataset an index is, for one that belongs to none.
+fn header(key: SpaceKey) -> GenerationHeader {
+    GenerationHeader {
+        origin_dataset_id: DatasetId::new(),
+        entity_type: EntityType::Images,
+        space: Space::Index,
+        key,
+        number: 1,
+    }
+}
 
 /// CPU time of this process so far, all threads.
 pub fn process_cpu() -> Duration {

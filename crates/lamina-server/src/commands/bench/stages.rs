@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use lamina_explore::index_settings;
-use lamina_index::{DEFAULT_EXACT_LIMIT, GenerationHeader, StopFlag, VectorBlock};
+use lamina_index::{DEFAULT_EXACT_LIMIT, StopFlag, VectorBlock};
 use lamina_inference::{CPU_BATCH, Lane};
 use lamina_media::{DecodeLimits, content_hash};
 use lamina_pipeline::ingest::prepare;
 use lamina_pipeline::stages::{Stage, StageTimes};
-use lamina_types::{DatasetId, Embedding, EntityType, INDEX_SLOT, Space};
+use lamina_types::Embedding;
 use serde::Serialize;
 
 use super::pictures::Pictures;
-use super::process_cpu;
+use super::{header, index_encoder, process_cpu};
 use crate::config::{DataOptions, InferenceOptions};
-use crate::engine;
 use crate::output;
 
 /// What each stage takes.
@@ -35,13 +33,7 @@ pub async fn measure(
     data: &DataOptions,
     count: usize,
 ) -> anyhow::Result<StageCosts> {
-    let encoders = engine::load_models(inference, &data.data_dir)?;
-    let bindings = encoders.bindings();
-    let index = bindings
-        .fixed(INDEX_SLOT)
-        .or_else(|| bindings.default_of(INDEX_SLOT))
-        .context("no package is bound to the slot INDEX")?;
-    let encoder = engine::index_encoder(&encoders, &index.package).await?;
+    let (encoders, encoder) = index_encoder(inference, data).await?;
     let spec = *encoder.input_spec();
     let limits = DecodeLimits::default();
     let stages = StageTimes::default();
@@ -66,16 +58,14 @@ pub async fn measure(
         embeddings.extend(answers.into_iter().flatten());
     }
     let settings = index_settings(encoder.bands(), DEFAULT_EXACT_LIMIT);
-    let header = GenerationHeader {
-        origin_dataset_id: DatasetId::new(),
-        entity_type: EntityType::Images,
-        space: Space::Index,
-        key: encoder.key().clone(),
-        number: 1,
-    };
     let vectors = Arc::new(VectorBlock::from_embeddings(&embeddings)?);
     let start = process_cpu();
-    lamina_index::build(header, vectors, &settings, &StopFlag::new())?;
+    lamina_index::build(
+        header(encoder.key().clone()),
+        vectors,
+        &settings,
+        &StopFlag::new(),
+    )?;
     let index_time = process_cpu().saturating_sub(start);
     encoders.models().shutdown().await;
 

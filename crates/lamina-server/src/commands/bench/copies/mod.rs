@@ -6,17 +6,17 @@ mod making;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use lamina_explore::index_settings;
-use lamina_index::{DEFAULT_EXACT_LIMIT, GenerationHeader, StopFlag, VectorBlock, build};
+use lamina_index::{DEFAULT_EXACT_LIMIT, StopFlag, VectorBlock, build};
 use lamina_inference::{Lane, PictureEncoder};
 use lamina_media::{DecodeLimits, decode, model_input};
-use lamina_types::{DatasetId, Embedding, EntityType, INDEX_SLOT, Space};
+use lamina_types::Embedding;
 
 use self::judge::{Judgement, judge};
 use self::making::{Origin, Originals};
+use super::{header, index_encoder};
 use crate::config::{DataOptions, InferenceOptions};
-use crate::{engine, output};
+use crate::output;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -44,13 +44,7 @@ pub struct CopiesBench {
 /// # Errors
 /// The model does not start, or the folder has no pictures.
 pub async fn run(bench: CopiesBench) -> anyhow::Result<()> {
-    let encoders = engine::load_models(&bench.inference, &bench.data.data_dir)?;
-    let bindings = encoders.bindings();
-    let index = bindings
-        .fixed(INDEX_SLOT)
-        .or_else(|| bindings.default_of(INDEX_SLOT))
-        .context("no package is bound to the slot INDEX")?;
-    let encoder = engine::index_encoder(&encoders, &index.package).await?;
+    let (encoders, encoder) = index_encoder(&bench.inference, &bench.data).await?;
     let judged = grouped(&bench, &encoder).await;
     encoders.models().shutdown().await;
     let judged = judged?;
@@ -82,15 +76,13 @@ async fn grouped(bench: &CopiesBench, encoder: &PictureEncoder) -> anyhow::Resul
         "the model gave no vector for some pictures"
     );
     let settings = index_settings(encoder.bands(), DEFAULT_EXACT_LIMIT);
-    let header = GenerationHeader {
-        origin_dataset_id: DatasetId::new(),
-        entity_type: EntityType::Images,
-        space: Space::Index,
-        key: encoder.key().clone(),
-        number: 1,
-    };
     let vectors = Arc::new(VectorBlock::from_embeddings(&embeddings)?);
-    let built = build(header, vectors, &settings, &StopFlag::new())?;
+    let built = build(
+        header(encoder.key().clone()),
+        vectors,
+        &settings,
+        &StopFlag::new(),
+    )?;
     let groups = built.duplicates.groups(settings.duplicate_similarity);
     Ok(judge(&origins, &groups, settings.duplicate_similarity))
 }

@@ -11,6 +11,7 @@ use lamina_index::{
 use serde::Serialize;
 
 use super::vectors;
+use crate::commands::bench::index::recall;
 use crate::commands::bench::index::vectors::Random;
 use crate::commands::bench::process_cpu;
 use crate::output;
@@ -20,8 +21,6 @@ const K: usize = 10;
 const BREADTHS: [usize; 2] = [64, 128];
 const QUERIES: usize = 200;
 const SEED: u64 = 0x9EA2_C4E5;
-/// Rounding of half precision may move a distance by so much.
-const ROUNDING: f32 = 2e-5;
 
 /// What the index does.
 #[derive(Debug, Serialize)]
@@ -73,12 +72,7 @@ pub fn measure(path: &Path, expected: &ExpectedGeneration) -> anyhow::Result<Gra
             .map(|query| index.walk(query, K, breadth, None, &stop))
             .collect::<Result<Vec<_>, _>>()?;
         let cpu_ms = each(start);
-        let right = found.iter().zip(&truth).map(|(hits, wanted)| {
-            let bound = wanted.last().map_or(0.0, |hit| hit.distance) + ROUNDING;
-            hits.iter().filter(|hit| hit.distance <= bound).count()
-        });
-        let share = right.sum::<usize>() as f64 / (K * queries.len()) as f64;
-        walks.push((breadth, share, cpu_ms));
+        walks.push((breadth, recall(&found, &truth), cpu_ms));
     }
     Ok(GraphCosts {
         load_wall_s,

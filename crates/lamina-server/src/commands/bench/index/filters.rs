@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use serde::Serialize;
 
 use super::vectors::Random;
-use super::{K, ROUNDING, seconds_since};
+use super::{K, recall, seconds_since};
 use crate::commands::bench::process_cpu;
 use crate::output;
 
@@ -98,22 +98,13 @@ fn one(
     let (planned, cpu_ms) = timed(&|query| Ok(index.search(query, K, Some(allowed), &stop)?))?;
     let (walked, walk_cpu_ms) =
         timed(&|query| Ok(index.walk(query, K, BREADTH, Some(allowed), &stop)?))?;
-    let recall = |found: &[Vec<Hit>]| {
-        let (mut right, mut of) = (0, 0);
-        for (hits, wanted) in found.iter().zip(&truth) {
-            let bound = wanted.last().map_or(0.0, |hit| hit.distance) + ROUNDING;
-            right += hits.iter().filter(|hit| hit.distance <= bound).count();
-            of += wanted.len();
-        }
-        right as f64 / of.max(1) as f64
-    };
     Ok(Filtered {
         kind,
         allowed: allowed.len(),
-        recall: recall(&planned),
+        recall: recall(&planned, &truth),
         cpu_ms,
         walk_cpu_ms,
-        walk_recall: recall(&walked),
+        walk_recall: recall(&walked, &truth),
         scan_cpu_ms,
     })
 }

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use lamina_index::{
-    ExactIndex, ExpectedGeneration, FileBytes, FrozenIndex, Generation, GenerationHeader, Hit,
-    HnswGraph, IndexSettings, StopFlag, VectorBlock, VectorIndex, build,
+    ExactIndex, ExpectedGeneration, FileBytes, FrozenIndex, Generation, Hit, HnswGraph,
+    IndexSettings, StopFlag, VectorBlock, VectorIndex, build,
 };
-use lamina_types::{DatasetId, EntityType, Space, SpaceKey};
+use lamina_types::SpaceKey;
 use serde::Serialize;
 
 use self::curve::{Curve, Point, median};
 use self::filters::Filtered;
 use self::peers::{Peer, Sizes};
 use self::vectors::Sample;
-use super::process_cpu;
+use super::{header, process_cpu};
 use crate::output;
 
 const K: usize = 10;
@@ -175,16 +175,10 @@ fn generation(
     count: usize,
     stop: &StopFlag,
 ) -> anyhow::Result<Generation> {
-    let header = GenerationHeader {
-        origin_dataset_id: DatasetId::new(),
-        entity_type: EntityType::Images,
-        space: Space::Index,
-        key: SpaceKey {
-            package: "bench@1".to_owned(),
-            parameters: String::new(),
-        },
-        number: 1,
-    };
+    let header = header(SpaceKey {
+        package: "bench@1".to_owned(),
+        parameters: String::new(),
+    });
     // Just too many for the exact form, however few they are.
     let settings = settings(count.saturating_sub(1).min(50_000));
     Ok(build(header, Arc::clone(vectors), &settings, stop)?)
@@ -199,6 +193,17 @@ fn nearest(
     let exact = ExactIndex::new(Arc::clone(vectors));
     let search = |query: &Vec<f32>| Ok(exact.search(query, K, None, stop)?);
     queries.iter().map(search).collect()
+}
+
+/// Share of the wanted hits that were found; one as near as the last of them is as right.
+pub(super) fn recall(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
+    let (mut right, mut of) = (0, 0);
+    for (hits, wanted) in found.iter().zip(truth) {
+        let bound = wanted.last().map_or(0.0, |hit| hit.distance) + ROUNDING;
+        right += hits.iter().filter(|hit| hit.distance <= bound).count();
+        of += wanted.len();
+    }
+    right as f64 / of.max(1) as f64
 }
 
 /// How many of the true neighbours of some items are in the neighbour graph.
