@@ -114,7 +114,7 @@ impl Library {
         Ok(())
     }
 
-    /// The vectors of a space that is only searched, read from Postgres. The graph of a large one is built in the background.
+    /// The vectors of a space that is only searched, read from Postgres. The index of a large one is built in the background.
     ///
     /// # Errors
     /// A vector that is malformed; the database.
@@ -136,7 +136,7 @@ impl Library {
             let found = vectors::load(&self.pool, dataset, space).await?;
             Searchable::of_some(Arc::new(block(found.bytes).await??), found.ordinals)
         };
-        if let Some(job) = side.graph_job(settings, self.stop.clone()) {
+        if let Some(job) = side.index_job(settings, self.stop.clone()) {
             tokio::task::spawn_blocking(job);
         }
         Ok(Arc::new(side))

@@ -3,20 +3,20 @@
 use std::sync::{Arc, OnceLock};
 
 use lamina_index::{
-    ExactIndex, FrozenGraph, FrozenIndex, Generation, Hit, IndexError, IndexSettings, StopFlag,
-    VectorBlock, VectorIndex,
+    ExactIndex, Generation, Hit, IndexSettings, StopFlag, VectorBlock, VectorIndex, open_index,
 };
 use roaring::RoaringBitmap;
 
 use crate::ExploreError;
 
-/// One block of vectors with its index. That of a generation comes with it; other blocks are searched exactly until the graph
-/// of a large one stands.
+/// One block of vectors with its index. That of a generation comes with it; other blocks are searched exactly until the index
+/// of a large one is built.
 #[derive(Debug)]
 pub(crate) struct Searchable {
     vectors: Arc<VectorBlock>,
     index: Box<dyn VectorIndex>,
-    graph: Arc<OnceLock<FrozenIndex>>,
+    /// That of a large block, once it is built.
+    built: Arc<OnceLock<Box<dyn VectorIndex>>>,
     owners: Owners,
 }
 
@@ -96,7 +96,7 @@ impl Searchable {
         Self {
             vectors: Arc::clone(&generation.vectors),
             index: generation.index(),
-            graph: Arc::default(),
+            built: Arc::default(),
             owners: Owners::Plain,
         }
     }
@@ -107,7 +107,7 @@ impl Searchable {
         Self {
             index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
             vectors,
-            graph: Arc::default(),
+            built: Arc::default(),
             owners: if is_plain {
                 Owners::Plain
             } else {
@@ -120,27 +120,27 @@ impl Searchable {
     pub(crate) fn shared(vectors: Arc<VectorBlock>, pairs: Vec<(u32, u32)>) -> Self {
         Self {
             index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
-            graph: Arc::default(),
+            built: Arc::default(),
             owners: Owners::Shared(SharedRows::new(vectors.len(), pairs)),
             vectors,
         }
     }
 
-    /// Work that builds the graph of a large block, for a blocking thread: minutes of CPU time for a million vectors.
+    /// Work that builds the index of a large block, for a blocking thread: minutes of CPU time for a million vectors.
     /// `None` for a block that is searched exactly.
-    pub(crate) fn graph_job(
+    pub(crate) fn index_job(
         &self,
         settings: IndexSettings,
         stop: StopFlag,
     ) -> Option<impl FnOnce() + Send + use<>> {
         (self.vectors.len() > settings.exact_limit).then(|| {
-            let (vectors, graph) = (Arc::clone(&self.vectors), Arc::clone(&self.graph));
-            move || match grow(vectors, &settings, &stop) {
-                Ok(built) => {
-                    let _ = graph.set(built);
+            let (vectors, built) = (Arc::clone(&self.vectors), Arc::clone(&self.built));
+            move || match open_index(vectors, &settings, &stop) {
+                Ok(index) => {
+                    let _ = built.set(index);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no graph for a large dataset; its searches stay exact")
+                    tracing::warn!(%error, "no index for a large dataset; its searches stay exact")
                 }
             }
         })
@@ -158,10 +158,7 @@ impl Searchable {
         allowed: Option<&RoaringBitmap>,
     ) -> Result<Vec<Hit>, ExploreError> {
         let stop = StopFlag::new();
-        let index: &dyn VectorIndex = match self.graph.get() {
-            Some(graph) => graph,
-            None => &*self.index,
-        };
+        let index = self.built.get().unwrap_or(&self.index);
         let mut hits = match &self.owners {
             Owners::Plain => return Ok(index.range_search(query, max_distance, allowed, &stop)?),
             Owners::One(owners) => {
@@ -198,8 +195,8 @@ impl Searchable {
         } else {
             0
         };
-        let graph = self.graph.get().map_or(0, |graph| {
-            graph
+        let built = self.built.get().map_or(0, |index| {
+            index
                 .bytes_in_memory()
                 .saturating_sub(self.vectors.bytes_in_memory())
         });
@@ -210,17 +207,8 @@ impl Searchable {
                 2 * shared.pairs.capacity() + shared.starts.capacity() + shared.owners.capacity()
             }
         };
-        vectors + graph + owners * size_of::<u32>()
+        vectors + built + owners * size_of::<u32>()
     }
-}
-
-fn grow(
-    vectors: Arc<VectorBlock>,
-    settings: &IndexSettings,
-    stop: &StopFlag,
-) -> Result<FrozenIndex, IndexError> {
-    let graph = FrozenGraph::build(&vectors, stop)?;
-    FrozenIndex::new(vectors, Arc::new(graph), settings)
 }
 
 /// The rows of the allowed items.

@@ -55,7 +55,7 @@ pub fn append(
     let is_fresh = before <= settings.neighbours
         || new >= before.div_ceil(4)
         || old.settings != *settings
-        || (old.graph.is_none() && vectors.len() > settings.exact_limit)
+        || (before <= settings.exact_limit && vectors.len() > settings.exact_limit)
         || outside > MOST_OUTSIDE_GRAPH;
     if is_fresh {
         return build(header, vectors, settings, stop);

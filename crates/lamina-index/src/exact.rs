@@ -30,6 +30,11 @@ impl ExactIndex {
     pub const fn new(vectors: Arc<VectorBlock>) -> Self {
         Self { vectors }
     }
+
+    /// The vectors.
+    pub(crate) const fn vectors(&self) -> &Arc<VectorBlock> {
+        &self.vectors
+    }
 }
 
 impl VectorIndex for ExactIndex {

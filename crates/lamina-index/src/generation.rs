@@ -8,12 +8,12 @@ use crate::all_pairs::all_pairs;
 use crate::clusters::{Points, agglomerate};
 use crate::duplicates::{Duplicates, FLOOR_SIMILARITY, FORMABLE_SIMILARITY};
 use crate::graph::Edge;
+use crate::index::without_graph;
 use crate::neighbours::{Neighbours, walk};
 use crate::scores::score;
 use crate::twins::Twins;
 use crate::{
-    ExactIndex, FrozenGraph, FrozenIndex, IndexError, IndexSettings, StopFlag, VectorBlock,
-    VectorIndex,
+    FrozenGraph, FrozenIndex, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex,
 };
 
 /// What a generation is of. Equal headers and counts mean the same ordinals.
@@ -40,7 +40,8 @@ pub struct Generation {
     pub settings: IndexSettings,
     /// The vectors.
     pub vectors: Arc<VectorBlock>,
-    /// The graph that leads searches; none up to the exact limit.
+    /// The graph that leads searches; none up to the exact limit, nor where vectors are so alike in distance that it would not
+    /// lead.
     pub graph: Option<Arc<FrozenGraph>>,
     /// Nearest neighbours of every item.
     pub neighbours: Neighbours,
@@ -79,7 +80,7 @@ impl Generation {
         self.duplicates.groups(similarity)
     }
 
-    /// Searches its vectors: by its graph if it has one, else exactly. Takes no time.
+    /// Searches its vectors: by its graph if it has one, exactly if they are few, else by coarse rows. Takes no time.
     pub fn index(&self) -> Box<dyn VectorIndex> {
         let vectors = || Arc::clone(&self.vectors);
         let frozen = self.graph.as_ref().and_then(|graph| {
@@ -88,7 +89,7 @@ impl Generation {
         });
         match frozen {
             Some(frozen) => Box::new(frozen),
-            None => Box::new(ExactIndex::new(vectors())),
+            None => without_graph(vectors(), &self.settings),
         }
     }
 
@@ -127,14 +128,14 @@ pub fn build(
     settings.check()?;
     stop.check()?;
     let twins = Twins::find(&vectors);
-    let (graph, kinds, forest, floor) = if vectors.len() <= settings.exact_limit {
-        let (kinds, forest) = all_pairs(&vectors, &twins.firsts(), settings.neighbours, stop)?;
-        (None, kinds, forest, FLOOR_SIMILARITY)
+    let graph = leading_graph(&vectors, &twins, settings, stop)?;
+    let neighbours = settings.neighbours;
+    let (kinds, forest, floor) = if let Some(index) = &graph {
+        let (kinds, forest) = walk(index, &vectors, &twins, neighbours, stop)?;
+        (kinds, forest, FORMABLE_SIMILARITY)
     } else {
-        let graph = Arc::new(FrozenGraph::build_over(&vectors, &twins, stop)?);
-        let index = FrozenIndex::new(Arc::clone(&vectors), Arc::clone(&graph), settings)?;
-        let (kinds, forest) = walk(&index, &vectors, &twins, settings.neighbours, stop)?;
-        (Some(graph), kinds, forest, FORMABLE_SIMILARITY)
+        let (kinds, forest) = all_pairs(&vectors, &twins.firsts(), neighbours, stop)?;
+        (kinds, forest, FLOOR_SIMILARITY)
     };
     let levels = cluster(&vectors, &twins, &kinds, &forest, settings, stop)?;
     let neighbours = kinds.spread(&twins, vectors.len(), settings.neighbours);
@@ -145,7 +146,7 @@ pub fn build(
         header,
         settings: *settings,
         vectors,
-        graph,
+        graph: graph.map(|index| Arc::clone(index.graph())),
         neighbours,
         levels,
         duplicates,
@@ -153,6 +154,29 @@ pub fn build(
         outlier_confidence: scores.outlier_confidence,
         duplicate_confidence: scores.duplicate_confidence,
     })
+}
+
+/// The graph of more vectors than are searched exactly; `None` where it would not lead, which costs the time of a scan of all
+/// pairs besides.
+fn leading_graph(
+    vectors: &Arc<VectorBlock>,
+    twins: &Twins,
+    settings: &IndexSettings,
+    stop: &StopFlag,
+) -> Result<Option<FrozenIndex>, IndexError> {
+    if vectors.len() <= settings.exact_limit {
+        return Ok(None);
+    }
+    let graph = Arc::new(FrozenGraph::build_over(vectors, twins, stop)?);
+    let index = FrozenIndex::new(Arc::clone(vectors), graph, settings)?;
+    if index.leads(stop)? {
+        return Ok(Some(index));
+    }
+    tracing::warn!(
+        index.vectors = vectors.len(),
+        "no graph leads through these vectors: all pairs are compared, and searches scan"
+    );
+    Ok(None)
 }
 
 /// Clusters the kinds, then gives each item the level's cluster of its kind. The lowest item of a cluster of kinds is the

@@ -29,6 +29,19 @@ impl PartialOrd for Hit {
     }
 }
 
+/// Distance and ordinal in one number that sorts as the hit does: distances are never negative.
+pub(crate) const fn key(hit: Hit) -> u64 {
+    ((hit.distance.to_bits() as u64) << 32) | hit.ordinal as u64
+}
+
+/// The hit of a [`key`].
+pub(crate) const fn hit(key: u64) -> Hit {
+    Hit {
+        ordinal: key as u32,
+        distance: f32::from_bits((key >> 32) as u32),
+    }
+}
+
 /// What a scan keeps: at most `count` hits, none farther than `within`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {

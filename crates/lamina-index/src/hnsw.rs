@@ -2,6 +2,7 @@
 
 use hnsw_rs::prelude::Hnsw;
 use rayon::prelude::*;
+use roaring::RoaringBitmap;
 
 use crate::distance::ClampedCosine;
 use crate::twins::Twins;
@@ -79,7 +80,8 @@ impl HnswGraph {
         })
     }
 
-    /// About the `count` nearest rows by the library's own search, with this breadth; identical rows are found once.
+    /// About the `count` nearest rows, of those allowed, by the library's own search, with this breadth; identical rows are
+    /// found once, and a filter may leave too few.
     ///
     /// # Errors
     /// An unusable query.
@@ -88,9 +90,17 @@ impl HnswGraph {
         query: &[f32],
         count: usize,
         breadth: usize,
+        allowed: Option<&RoaringBitmap>,
     ) -> Result<Vec<Hit>, IndexError> {
         let query = unit_query(query, self.dimension)?;
-        let found = self.graph.search(&query, count, breadth);
+        let found = match allowed {
+            None => self.graph.search(&query, count, breadth),
+            Some(allowed) => {
+                let is_allowed = |row: &usize| allowed.contains(*row as u32);
+                self.graph
+                    .search_filter(&query, count, breadth, Some(&is_allowed))
+            }
+        };
         Ok(found
             .iter()
             .map(|point| Hit {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::{
-    ExactIndex, FrozenGraph, FrozenIndex, Hit, IndexError, IndexSettings, StopFlag, VectorBlock,
+    CoarseIndex, ExactIndex, FrozenGraph, FrozenIndex, Hit, IndexError, IndexSettings, StopFlag,
+    VectorBlock,
 };
 
 /// Nearest-neighbour search over one block of vectors. Immutable and shareable; ordinals are rows of the block.
@@ -49,8 +50,9 @@ pub trait VectorIndex: Send + Sync + std::fmt::Debug {
     fn bytes_in_memory(&self) -> usize;
 }
 
-/// The form of index that fits the number of vectors: exact up to `settings.exact_limit`, a graph above. Above the limit this
-/// builds the graph, which takes minutes for a million vectors; a [`crate::Generation`] brings its own.
+/// The form of index that fits the number of vectors: exact up to `settings.exact_limit`; above it a graph, or coarse rows
+/// where no graph leads. Above the limit this builds the graph, which takes minutes for a million vectors; a
+/// [`crate::Generation`] brings its own.
 ///
 /// # Errors
 /// Settings that make no sense, or the stop flag.
@@ -60,9 +62,24 @@ pub fn open_index(
     stop: &StopFlag,
 ) -> Result<Box<dyn VectorIndex>, IndexError> {
     settings.check()?;
-    if vectors.len() <= settings.exact_limit {
-        return Ok(Box::new(ExactIndex::new(vectors)));
+    if vectors.len() > settings.exact_limit {
+        let graph = Arc::new(FrozenGraph::build(&vectors, stop)?);
+        let index = FrozenIndex::new(Arc::clone(&vectors), graph, settings)?;
+        if index.leads(stop)? {
+            return Ok(Box::new(index));
+        }
     }
-    let graph = Arc::new(FrozenGraph::build(&vectors, stop)?);
-    Ok(Box::new(FrozenIndex::new(vectors, graph, settings)?))
+    Ok(without_graph(vectors, settings))
+}
+
+/// The form of index of vectors that have no graph: because they are few, or because none would lead.
+pub(crate) fn without_graph(
+    vectors: Arc<VectorBlock>,
+    settings: &IndexSettings,
+) -> Box<dyn VectorIndex> {
+    if vectors.len() <= settings.exact_limit {
+        Box::new(ExactIndex::new(vectors))
+    } else {
+        Box::new(CoarseIndex::new(vectors))
+    }
 }

@@ -1,7 +1,8 @@
 //! Vectors in, order out: search, neighbours, clusters, duplicates, uniqueness, outliers, and the file that keeps them.
 //!
-//! Owns: the half-precision [`VectorBlock`], the two forms of [`VectorIndex`] (exact below a limit, `hnsw_rs` above it),
-//! everything that is derived from nearest neighbours, and the generation file format with its checks.
+//! Owns: the half-precision [`VectorBlock`], the forms of [`VectorIndex`] (exact below a limit, above it a graph grown by
+//! `hnsw_rs`, or coarse rows where no graph leads), everything that is derived from nearest neighbours, and the generation file
+//! format with its checks.
 //! Must not know: Postgres, HTTP, models, files on disk (it turns values into bytes and back; somebody else stores them),
 //! ids of media (all work is on dense ordinals). It starts no threads: parallel parts run on the rayon pool it is called in
 //! (`pool.install(..)`), else on the global one.
@@ -17,6 +18,7 @@
 mod all_pairs;
 mod append;
 mod clusters;
+mod coarse;
 mod column;
 mod damage;
 mod distance;
@@ -42,6 +44,7 @@ mod twins;
 mod vectors;
 
 pub use append::append;
+pub use coarse::CoarseIndex;
 pub use damage::DamagedGeneration;
 pub use duplicates::{DUPLICATE_LADDER, DUPLICATE_STEPS, Duplicates, duplicate_confidence};
 pub use error::{ErrorClass, IndexError, VectorError};

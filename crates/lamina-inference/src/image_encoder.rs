@@ -12,7 +12,7 @@ use crate::launch::{GraphPlan, Launch, check_lengths, join};
 use crate::manifest::{DistanceBands, Family, FileRole, ModelManifest};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool};
-use crate::registry::{ModelFamily, ModelReport};
+use crate::registry::{ModelReport, model_family};
 use crate::runtime::Runtime;
 use crate::session::EncoderOutput;
 use crate::vision::VisionTower;
@@ -139,35 +139,4 @@ impl ImageEncoder {
     }
 }
 
-impl ModelFamily for ImageEncoder {
-    const FAMILIES: &'static [Family] = &[Family::ImageEncoder];
-
-    fn start(
-        runtime: &Arc<Runtime>,
-        package: &ModelPackage,
-        config: &EncoderConfig,
-    ) -> Result<Self, InferenceError> {
-        Self::start(runtime, package, config)
-    }
-
-    fn report(&self) -> ModelReport {
-        Self::report(self)
-    }
-
-    fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    async fn shutdown(&self) {
-        Self::shutdown(self).await;
-    }
-}
-
-impl std::fmt::Debug for ImageEncoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImageEncoder")
-            .field("package", &self.0.key.package)
-            .field("device", &self.0.device)
-            .finish_non_exhaustive()
-    }
-}
+model_family!(ImageEncoder);

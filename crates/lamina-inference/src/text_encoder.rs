@@ -11,7 +11,7 @@ use crate::launch::{GraphPlan, Launch, join};
 use crate::manifest::{Family, FileRole, ModelManifest};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool};
-use crate::registry::{ModelFamily, ModelReport};
+use crate::registry::{ModelReport, model_family};
 use crate::runtime::Runtime;
 use crate::sentence::SentenceTower;
 use crate::session::EncoderOutput;
@@ -177,35 +177,4 @@ impl TextEncoder {
     }
 }
 
-impl ModelFamily for TextEncoder {
-    const FAMILIES: &'static [Family] = &[Family::TextEncoder];
-
-    fn start(
-        runtime: &Arc<Runtime>,
-        package: &ModelPackage,
-        config: &EncoderConfig,
-    ) -> Result<Self, InferenceError> {
-        Self::start(runtime, package, config)
-    }
-
-    fn report(&self) -> ModelReport {
-        self.report()
-    }
-
-    fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    async fn shutdown(&self) {
-        Self::shutdown(self).await;
-    }
-}
-
-impl std::fmt::Debug for TextEncoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextEncoder")
-            .field("package", &self.0.key.package)
-            .field("device", &self.0.device)
-            .finish_non_exhaustive()
-    }
-}
+model_family!(TextEncoder);

@@ -270,6 +270,14 @@ pub enum UsersAction {
         /// Its name
         name: String,
     },
+    /// Let an account do more or less: a new admin replaces the old one, the datasets of a new viewer go to the first admin
+    Role {
+        /// Its name
+        name: String,
+        /// What it may do
+        #[arg(value_parser = ["admin", "editor", "viewer"])]
+        role: String,
+    },
     /// Let an account enter again
     Enable {
         /// Its name

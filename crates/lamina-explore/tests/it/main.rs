@@ -10,7 +10,6 @@ mod making;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
-mod photos;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

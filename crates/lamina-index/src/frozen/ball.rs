@@ -6,7 +6,8 @@
 use std::cmp::Reverse;
 
 use super::STRIDE;
-use super::walk::{EXPANDED_AT_ONCE, Scratch, ScratchPool, Walk, Walker, hit, key};
+use super::walk::{EXPANDED_AT_ONCE, Scratch, ScratchPool, Walker};
+use crate::hits::{hit, key};
 use crate::kernels::prefetch;
 use crate::{Hit, IndexError, StopFlag};
 
@@ -21,12 +22,20 @@ pub(crate) struct Ball {
     pub(crate) most: usize,
 }
 
+/// What a walk through a ball found.
+pub(crate) struct Found {
+    /// The points of the ball, ascending.
+    pub(crate) hits: Vec<Hit>,
+    /// The nearest point that was looked at, in the ball or beyond.
+    pub(crate) nearest: Hit,
+}
+
 /// Points beyond a ball that a walk keeps, for so many inside: where the points of a ball are not all linked with each other,
 /// the way leads through these.
-const INSIDE_PER_MARGIN: usize = 3;
+const INSIDE_PER_MARGIN: usize = 8;
 
 impl Walker<'_> {
-    /// Walks the ground from `start` and keeps every point of a ball.
+    /// Walks the ground from `start` and keeps every point of a ball; `None` when more points were looked at than it was worth.
     pub(crate) fn walk_ball(
         &self,
         query: &[f32],
@@ -34,7 +43,7 @@ impl Walker<'_> {
         ball: Ball,
         pool: &ScratchPool,
         stop: &StopFlag,
-    ) -> Result<Walk, IndexError> {
+    ) -> Result<Option<Found>, IndexError> {
         let mut scratch = pool.take();
         let ended = self.walk_ball_with(query, start, ball, &mut scratch, stop);
         scratch.candidates.clear();
@@ -50,38 +59,50 @@ impl Walker<'_> {
         ball: Ball,
         scratch: &mut Scratch,
         stop: &StopFlag,
-    ) -> Result<Walk, IndexError> {
+    ) -> Result<Option<Found>, IndexError> {
         let Scratch {
             visited,
+            // Points beyond the ball to be walked through.
             candidates,
             // The nearest points beyond the ball.
             results: beyond,
         } = scratch;
-        let mut inside: Vec<Hit> = Vec::new();
+        let mut inside: Vec<u64> = Vec::new();
+        // Points of the ball to be walked through. All of them will be, so their order does not matter.
+        let mut waiting: Vec<u32> = Vec::new();
         visited.begin(self.scales.len());
         visited.mark(start.ordinal);
-        candidates.push(Reverse(key(start)));
         if start.distance <= ball.within {
-            inside.push(start);
+            inside.push(key(start));
+            waiting.push(start.ordinal);
         } else {
+            candidates.push(Reverse(key(start)));
             beyond.push(key(start));
         }
+        // Of those beyond.
+        let mut nearest = key(start);
         let mut fresh = [0; STRIDE];
         let (mut looked_at, mut expanded) = (1, 0);
         // Never below a point of the ball: what is beyond is farther than all of them.
         let mut bound = u64::MAX;
-        while let Some(Reverse(nearest)) = candidates.pop() {
-            if nearest > bound {
-                break;
-            }
+        loop {
+            let next = match (waiting.pop(), candidates.peek()) {
+                (Some(point), _) => point,
+                (None, Some(Reverse(nearest))) if *nearest <= bound => {
+                    let point = hit(*nearest).ordinal;
+                    candidates.pop();
+                    point
+                }
+                (None, _) => break,
+            };
             expanded += 1;
             if expanded % EXPANDED_AT_ONCE == 0 {
                 stop.check()?;
             }
-            let count = self.unseen(hit(nearest).ordinal, visited, &mut fresh);
+            let count = self.unseen(next, visited, &mut fresh);
             looked_at += count;
             if looked_at > ball.most {
-                return Ok(Walk::TooLong);
+                return Ok(None);
             }
             for place in 0..count {
                 if place + 1 < count {
@@ -92,15 +113,18 @@ impl Walker<'_> {
                     ordinal,
                     distance: self.distance(query, ordinal),
                 };
+                if found.distance <= ball.within {
+                    inside.push(key(found));
+                    waiting.push(ordinal);
+                    self.fetch_links(ordinal);
+                    continue;
+                }
                 if key(found) >= bound {
                     continue;
                 }
+                nearest = nearest.min(key(found));
                 candidates.push(Reverse(key(found)));
-                if found.distance <= ball.within {
-                    inside.push(found);
-                } else {
-                    beyond.push(key(found));
-                }
+                beyond.push(key(found));
                 let margin = ball.margin.max(inside.len() / INSIDE_PER_MARGIN);
                 if beyond.len() > margin {
                     beyond.pop();
@@ -110,12 +134,15 @@ impl Walker<'_> {
                     Some(_) | None => u64::MAX,
                 };
             }
-            if let Some(Reverse(next)) = candidates.peek() {
-                let at = hit(*next).ordinal as usize * STRIDE;
-                prefetch(&self.ground[at..at + STRIDE], usize::MAX);
+            if waiting.is_empty()
+                && let Some(Reverse(next)) = candidates.peek()
+            {
+                self.fetch_links(hit(*next).ordinal);
             }
         }
         inside.sort_unstable();
-        Ok(Walk::Found(inside))
+        let hits: Vec<Hit> = inside.into_iter().map(hit).collect();
+        let nearest = hits.first().copied().unwrap_or(hit(nearest));
+        Ok(Some(Found { hits, nearest }))
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! [`FrozenGraph::build`] lets `hnsw_rs` grow a graph, exports its links ([`export`]), chooses each row anew with the
 //! diversity rule ([`rows`]), makes every point reachable ([`repair`]) and searches every point for itself. [`walk`] is the
-//! search, [`ball`] that of all points within a distance, [`coarse`] what scans of many rows look at first, [`index`] the plan
-//! around them.
+//! search, [`ball`] that of all points within a distance, [`index`] the plan around them, [`trial`] tells whether walks find
+//! what is there.
 
 mod ball;
-mod coarse;
 mod export;
 mod index;
 mod repair;
 mod rows;
+mod trial;
 mod twin_table;
 mod walk;
 

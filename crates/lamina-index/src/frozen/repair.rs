@@ -100,7 +100,7 @@ fn find(
     pool: &ScratchPool,
     stop: &StopFlag,
 ) -> Result<Vec<Hit>, IndexError> {
-    let Some(start) = walker.descend(query) else {
+    let Some(start) = walker.descend(query, pool) else {
         return Ok(Vec::new());
     };
     let reach = Reach {

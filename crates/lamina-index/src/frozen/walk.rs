@@ -6,27 +6,18 @@ use std::sync::{Mutex, PoisonError};
 
 use half::f16;
 
-use super::{FrozenGraph, NONE, STRIDE, links_of};
+use super::{FrozenGraph, Layer, NONE, STRIDE, links_of};
 use crate::distance::from_cosine;
+use crate::hits::{hit, key};
 use crate::kernels::{Kernels, kernels, prefetch};
 use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
 /// Bytes of a row that are asked for as soon as its link is seen; the rest follows when its turn is next.
 const FIRST_BYTES: usize = 512;
+/// Candidates kept on the layer above the ground.
+const DESCENT_BREADTH: usize = 16;
 /// Points expanded between two looks at the stop flag.
 pub(super) const EXPANDED_AT_ONCE: usize = 256;
-
-/// Distance and ordinal in one number that sorts as the hit does: distances are never negative.
-pub(super) const fn key(hit: Hit) -> u64 {
-    ((hit.distance.to_bits() as u64) << 32) | hit.ordinal as u64
-}
-
-pub(super) const fn hit(key: u64) -> Hit {
-    Hit {
-        ordinal: key as u32,
-        distance: f32::from_bits((key >> 32) as u32),
-    }
-}
 
 /// Which points a walk has seen: a stamp per point, so that the next walk starts afresh without clearing.
 #[derive(Default)]
@@ -140,7 +131,10 @@ impl<'a> Walker<'a> {
     }
 
     /// The nearest point that the upper layers lead to; `None` in a graph without points.
-    pub(crate) fn descend(&self, query: &[f32]) -> Option<Hit> {
+    ///
+    /// Greedy down to the lowest of them, where [`DESCENT_BREADTH`] candidates are kept: in a large set the nearest crowd is
+    /// easily missed by a step, and a walk on the ground that begins in another one seldom leaves it.
+    pub(crate) fn descend(&self, query: &[f32], pool: &ScratchPool) -> Option<Hit> {
         if self.graph.entry == NONE {
             return None;
         }
@@ -148,31 +142,81 @@ impl<'a> Walker<'a> {
             ordinal: self.graph.entry,
             distance: self.distance(query, self.graph.entry),
         };
-        for layer in self.graph.layers.iter().rev() {
-            let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
-            let Ok(mut place) = nodes.binary_search(&at.ordinal) else {
-                continue;
-            };
-            loop {
-                let here = place;
-                let row = links_of(links, here);
-                for target in row {
-                    prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+        let mut scratch = pool.take();
+        for (number, layer) in self.graph.layers.iter().enumerate().rev() {
+            let breadth = if number == 0 { DESCENT_BREADTH } else { 1 };
+            if let Ok(place) = layer.nodes.binary_search(&at.ordinal) {
+                let start = Hit {
+                    ordinal: place as u32,
+                    ..at
+                };
+                at = self.nearest_of_layer(query, layer, start, breadth, &mut scratch);
+            }
+        }
+        pool.give(scratch);
+        Some(at)
+    }
+
+    /// The nearest point of a layer that is found with so many candidates. `start` names its place in the layer.
+    fn nearest_of_layer(
+        &self,
+        query: &[f32],
+        layer: &Layer,
+        start: Hit,
+        breadth: usize,
+        scratch: &mut Scratch,
+    ) -> Hit {
+        let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
+        let Scratch {
+            visited,
+            candidates,
+            results,
+        } = scratch;
+        visited.begin(self.scales.len());
+        visited.mark(start.ordinal);
+        candidates.push(Reverse(key(start)));
+        results.push(key(start));
+        let mut best = key(start);
+        let mut bound = u64::MAX;
+        while let Some(Reverse(nearest)) = candidates.pop() {
+            if nearest > bound {
+                break;
+            }
+            let row = links_of(links, hit(nearest).ordinal as usize);
+            for target in row {
+                prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+            }
+            for target in row {
+                if !visited.mark(*target) {
+                    continue;
                 }
-                for target in row {
-                    let ordinal = nodes[*target as usize];
-                    let distance = self.distance(query, ordinal);
-                    if distance < at.distance {
-                        at = Hit { ordinal, distance };
-                        place = *target as usize;
-                    }
+                let found = key(Hit {
+                    ordinal: *target,
+                    distance: self.distance(query, nodes[*target as usize]),
+                });
+                if found >= bound {
+                    continue;
                 }
-                if place == here {
-                    break;
+                best = best.min(found);
+                candidates.push(Reverse(found));
+                results.push(found);
+                if results.len() > breadth {
+                    results.pop();
+                }
+                if results.len() == breadth
+                    && let Some(farthest) = results.peek()
+                {
+                    bound = *farthest;
                 }
             }
         }
-        Some(at)
+        candidates.clear();
+        results.clear();
+        let best = hit(best);
+        Hit {
+            ordinal: nodes[best.ordinal as usize],
+            ..best
+        }
     }
 
     /// Walks the ground from `start` and keeps the nearest points that `allowed` lets through.
@@ -257,8 +301,7 @@ impl<'a> Walker<'a> {
                 }
             }
             if let Some(Reverse(next)) = candidates.peek() {
-                let at = hit(*next).ordinal as usize * STRIDE;
-                prefetch(&self.ground[at..at + STRIDE], usize::MAX);
+                self.fetch_links(hit(*next).ordinal);
             }
         }
         let mut found: Vec<Hit> = results.drain().map(hit).collect();
@@ -268,6 +311,13 @@ impl<'a> Walker<'a> {
 }
 
 impl Walker<'_> {
+    /// Asks for the links of a point that will be walked through soon.
+    #[inline]
+    pub(super) fn fetch_links(&self, point: u32) {
+        let at = point as usize * STRIDE;
+        prefetch(&self.ground[at..at + STRIDE], usize::MAX);
+    }
+
     /// Marks the points that a point links to, and lists those that are new.
     #[inline]
     pub(super) fn unseen(
@@ -278,15 +328,14 @@ impl Walker<'_> {
     ) -> usize {
         let at = point as usize * STRIDE;
         let mut count = 0;
-        for &link in &self.ground[at..at + STRIDE] {
-            if link == NONE {
-                break;
-            }
-            if visited.mark(link) {
-                prefetch(self.row(link), FIRST_BYTES);
-                fresh[count] = link;
-                count += 1;
-            }
+        // Whether a point is new is anybody's guess, the processor's too: no branch depends on it.
+        for &link in links_of(&self.ground[at..at + STRIDE], 0) {
+            fresh[count] = link;
+            count += usize::from(visited.mark(link));
+        }
+        for &link in &fresh[..count] {
+            prefetch(self.row(link), FIRST_BYTES);
+            prefetch(&self.scales[link as usize..=link as usize], usize::MAX);
         }
         count
     }

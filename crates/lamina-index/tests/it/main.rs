@@ -2,6 +2,8 @@
 
 // The attribute says to the linter what the folder says to people: helpers here may unwrap.
 #[cfg(test)]
+mod contrast;
+#[cfg(test)]
 mod derived;
 #[cfg(test)]
 mod file;

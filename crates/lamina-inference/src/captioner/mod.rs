@@ -27,7 +27,7 @@ use crate::launch::{GraphPlan, Launch, check_lengths, join};
 use crate::manifest::{CaptionerLayout, CaptionerSpec, Family, FileRole, MAX_BEAMS, ModelManifest};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool};
-use crate::registry::{ModelFamily, ModelReport};
+use crate::registry::{ModelReport, model_family};
 use crate::runtime::Runtime;
 use crate::session::SessionError;
 
@@ -357,38 +357,7 @@ impl Captioner {
     }
 }
 
-impl ModelFamily for Captioner {
-    const FAMILIES: &'static [Family] = &[Family::Captioner];
-
-    fn start(
-        runtime: &Arc<Runtime>,
-        package: &ModelPackage,
-        config: &EncoderConfig,
-    ) -> Result<Self, InferenceError> {
-        Self::start(runtime, package, config)
-    }
-
-    fn report(&self) -> ModelReport {
-        Self::report(self)
-    }
-
-    fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    async fn shutdown(&self) {
-        Self::shutdown(self).await;
-    }
-}
-
-impl std::fmt::Debug for Captioner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Captioner")
-            .field("package", &self.0.key.package)
-            .field("device", &self.0.device)
-            .finish_non_exhaustive()
-    }
-}
+model_family!(Captioner);
 
 const fn tensor_length(image: &InputSpec) -> usize {
     3 * image.size as usize * image.size as usize

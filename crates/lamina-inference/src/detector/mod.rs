@@ -25,7 +25,7 @@ use crate::launch::{GraphPlan, Launch, check_lengths, join};
 use crate::manifest::{Family, FileRole, ModelManifest};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool};
-use crate::registry::{ModelFamily, ModelReport};
+use crate::registry::{ModelReport, model_family};
 use crate::runtime::Runtime;
 use crate::session::SessionError;
 
@@ -218,35 +218,4 @@ impl Detector {
     }
 }
 
-impl ModelFamily for Detector {
-    const FAMILIES: &'static [Family] = &[Family::Detector];
-
-    fn start(
-        runtime: &Arc<Runtime>,
-        package: &ModelPackage,
-        config: &EncoderConfig,
-    ) -> Result<Self, InferenceError> {
-        Self::start(runtime, package, config)
-    }
-
-    fn report(&self) -> ModelReport {
-        Self::report(self)
-    }
-
-    fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    async fn shutdown(&self) {
-        Self::shutdown(self).await;
-    }
-}
-
-impl std::fmt::Debug for Detector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detector")
-            .field("package", &self.0.key.package)
-            .field("device", &self.0.device)
-            .finish_non_exhaustive()
-    }
-}
+model_family!(Detector);

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use folders::{PackageFolders, PackageState};
-pub(crate) use running::ModelFamily;
 pub use running::ModelReport;
 use running::Running;
+pub(crate) use running::{ModelFamily, model_family};
 
 use crate::captioner::Captioner;
 use crate::detector::Detector;

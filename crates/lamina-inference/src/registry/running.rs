@@ -55,6 +55,47 @@ pub(crate) trait ModelFamily: Clone + Send + Sync + 'static {
     fn shutdown(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// Makes a [`ModelFamily`] of a handle that is named as its [`Family`] and wraps `Arc<{ key, device, .. }>`: its own functions
+/// under the names that the registry knows, and package and device in logs.
+macro_rules! model_family {
+    ($model:ident) => {
+        impl $crate::registry::ModelFamily for $model {
+            const FAMILIES: &'static [$crate::manifest::Family] =
+                &[$crate::manifest::Family::$model];
+
+            fn start(
+                runtime: &std::sync::Arc<$crate::runtime::Runtime>,
+                package: &$crate::package::ModelPackage,
+                config: &$crate::dual_encoder::EncoderConfig,
+            ) -> Result<Self, $crate::error::InferenceError> {
+                Self::start(runtime, package, config)
+            }
+
+            fn report(&self) -> $crate::registry::ModelReport {
+                Self::report(self)
+            }
+
+            fn handles(&self) -> usize {
+                std::sync::Arc::strong_count(&self.0)
+            }
+
+            async fn shutdown(&self) {
+                Self::shutdown(self).await;
+            }
+        }
+
+        impl std::fmt::Debug for $model {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($model))
+                    .field("package", &self.0.key.package)
+                    .field("device", &self.0.device)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use model_family;
+
 /// A [`ModelFamily`] whose type is forgotten, so that all of them lie in one map.
 pub(super) trait Running: Send + Sync {
     fn report(&self) -> ModelReport;

@@ -19,7 +19,7 @@ use crate::launch::{GraphPlan, Launch, check_lengths, join};
 use crate::manifest::{Family, FileRole, ModelManifest, TaggerLayout};
 use crate::package::ModelPackage;
 use crate::pool::{Lane, Pool};
-use crate::registry::{ModelFamily, ModelReport};
+use crate::registry::{ModelReport, model_family};
 use crate::runtime::Runtime;
 
 use logits::LogitsSession;
@@ -156,35 +156,4 @@ impl Tagger {
     }
 }
 
-impl ModelFamily for Tagger {
-    const FAMILIES: &'static [Family] = &[Family::Tagger];
-
-    fn start(
-        runtime: &Arc<Runtime>,
-        package: &ModelPackage,
-        config: &EncoderConfig,
-    ) -> Result<Self, InferenceError> {
-        Self::start(runtime, package, config)
-    }
-
-    fn report(&self) -> ModelReport {
-        Self::report(self)
-    }
-
-    fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    async fn shutdown(&self) {
-        Self::shutdown(self).await;
-    }
-}
-
-impl std::fmt::Debug for Tagger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tagger")
-            .field("package", &self.0.key.package)
-            .field("device", &self.0.device)
-            .finish_non_exhaustive()
-    }
-}
+model_family!(Tagger);

@@ -56,13 +56,10 @@ fn siglip_texts_have_no_start_and_always_fill_all_places() {
 /// The vocabulary of every model of `OpenAI`'s family.
 #[test]
 fn the_real_byte_pairs_give_the_known_ids() {
-    let dir = std::env::var_os("LAMINA_SHARED_DIR").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        std::path::PathBuf::from,
-    );
-    let Ok(file) = fs_err::read(dir.join("models/clip-bpe/tokenizer.json")) else {
+    let Some(file) = lamina_testkit::shared::shared("models/clip-bpe/tokenizer.json") else {
         return;
     };
+    let file = fs_err::read(file).unwrap();
     let manifest = include_str!("../../../../tests/golden/tiny-clip/model.toml");
     let mut spec = ModelManifest::parse(manifest).unwrap().text.unwrap();
     spec.pad_id = 49_407;

@@ -42,6 +42,7 @@ async fn act(home: &Home, action: UsersAction) -> anyhow::Result<()> {
             output::line(format_args!("the password of {name} is set"));
             Ok(())
         }
+        UsersAction::Role { name, role } => set_role(home, &name, role.parse()?).await,
         UsersAction::Enable { name } => set_enabled(home, &name, true).await,
         UsersAction::Disable { name } => set_enabled(home, &name, false).await,
         UsersAction::Remove { name } => remove(home, &name).await,
@@ -99,14 +100,34 @@ async fn create(
     Ok(())
 }
 
+async fn set_role(home: &Home, name: &str, role: Role) -> anyhow::Result<()> {
+    let user = home.user(Some(name)).await?;
+    if role != Role::Admin {
+        not_the_last_admin(home, &user).await?;
+    }
+    let heir = home.user(None).await?;
+    let mut tx = home.pool.begin().await?;
+    let changed = accounts::set_role(&mut tx, user.id, role, heir.id).await?;
+    tx.commit().await?;
+    output::line(describe(&changed.unwrap_or(user)));
+    Ok(())
+}
+
 async fn set_enabled(home: &Home, name: &str, is_enabled: bool) -> anyhow::Result<()> {
     let user = home.user(Some(name)).await?;
-    let is_last = !is_enabled
-        && user.role == Role::Admin
-        && accounts::other_admins(&home.pool, user.id).await? == 0;
-    anyhow::ensure!(!is_last, "{name:?} is the last admin");
+    if !is_enabled {
+        not_the_last_admin(home, &user).await?;
+    }
     let changed = accounts::change(&home.pool, user.id, None, Some(is_enabled)).await?;
     output::line(describe(&changed.unwrap_or(user)));
+    Ok(())
+}
+
+/// Somebody must be left who can let others in.
+async fn not_the_last_admin(home: &Home, user: &User) -> anyhow::Result<()> {
+    let is_last =
+        user.role == Role::Admin && accounts::other_admins(&home.pool, user.id).await? == 0;
+    anyhow::ensure!(!is_last, "{:?} is the last admin", user.name);
     Ok(())
 }
 

@@ -2,13 +2,14 @@
 //! turns in between. Photos and weights are not part of the repository; without them the test says so and passes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use lamina_inference::{FoundObject, LabelledPicture, TrueObject, detection_quality};
-use lamina_media::{DecodeLimits, Picture, PictureFormat, content_hash, decode, demo};
+use lamina_media::{DecodeLimits, Picture, PictureFormat, decode, demo};
 use lamina_testkit::client::Client;
-use lamina_testkit::server::{Installation, until};
+use lamina_testkit::server::until;
+use lamina_testkit::shared::{make_package, shared};
 use lamina_types::BoundingBox;
 use serde_json::{Value, json};
 
@@ -37,35 +38,6 @@ const HOURS: Duration = Duration::from_secs(7_200);
 
 /// Average precision when everything counts that scores at all.
 const LEAST_AP: f64 = 0.36;
-
-fn shared(part: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("LAMINA_SHARED_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = dir.join(part);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-/// Copies weights and labels beside a manifest that has their hashes.
-fn install(home: &Installation, from: &Path) {
-    let to = home.data.path().join("models/femto");
-    fs_err::create_dir_all(&to).unwrap();
-    let mut manifest = MANIFEST.to_owned();
-    for (name, role) in [("model.onnx", "model"), ("labels.txt", "labels")] {
-        let bytes = fs_err::read(from.join(name)).unwrap();
-        fs_err::write(to.join(name), &bytes).unwrap();
-        let (hash, size) = (content_hash(&bytes), bytes.len());
-        manifest.push_str(&format!(
-            "\n[[files]]\npath = \"{name}\"\nrole = \"{role}\"\nsha256 = \"{hash}\"\nbytes = {size}\n"
-        ));
-    }
-    fs_err::write(to.join("model.toml"), manifest).unwrap();
-}
 
 /// A JPEG that shows the same upright picture through an EXIF orientation of 2 to 8.
 fn turned(picture: &Picture, orientation: u16) -> Vec<u8> {
@@ -203,7 +175,9 @@ fn what_a_detector_finds_comes_through_the_api_as_good_as_it_was() {
         None => USUAL,
     };
     let home = installation();
-    install(&home, &weights);
+    let to = home.data.path().join("models/femto");
+    let files = [("model.onnx", "model"), ("labels.txt", "labels")];
+    make_package(&to, &weights, &files, MANIFEST).unwrap();
     let set = format!("score_threshold={threshold}");
     let args = ["bind", "vl_object_detector_v00", "femto", "--set", &set];
     assert!(home.run("models", &args).unwrap().status.success());

@@ -123,6 +123,37 @@ fn accounts_of_the_command_line_sign_in_over_http() {
 }
 
 #[test]
+fn there_is_always_one_admin_whoever_it_is() {
+    let home = installation();
+    let (server, first) = served(&home);
+    done(&home, &["create", "ada", "--password"], "correct horse");
+    let ada = signed_in(&server, "ada", "correct horse");
+    let roles = || -> Vec<String> {
+        let list = done(&home, &["list"], "");
+        let columns = list.lines().map(|line| {
+            let mut words = line.split_whitespace();
+            format!("{} {}", words.next().unwrap(), words.next().unwrap())
+        });
+        columns.collect()
+    };
+    assert_eq!(roles(), ["ada editor", "admin admin"]);
+    let accounts = "/keycloak/admin/users";
+    assert_eq!(status(&ada, accounts), 403);
+    done(&home, &["role", "ada", "admin"], "");
+    assert_eq!(roles(), ["ada admin", "admin editor"]);
+    assert_eq!(
+        (status(&ada, accounts), status(&first, accounts)),
+        (200, 403)
+    );
+    for role in ["viewer", "editor"] {
+        assert!(refused(&home, &["role", "ada", role], "").contains("last admin"));
+    }
+    done(&home, &["role", "ada", "admin"], "");
+    done(&home, &["role", "admin", "viewer"], "");
+    assert_eq!(roles(), ["ada admin", "admin viewer"]);
+}
+
+#[test]
 fn what_cannot_be_an_account_is_refused_and_nothing_is_changed() {
     let home = installation();
     let (server, _) = served(&home);
@@ -130,7 +161,7 @@ fn what_cannot_be_an_account_is_refused_and_nothing_is_changed() {
     done(&home, &create, "correct horse\n");
     let before = done(&home, &["list"], "");
     let long = "long".repeat(300);
-    let cases: [(&[&str], &str, &str); 18] = [
+    let cases: [(&[&str], &str, &str); 20] = [
         (&["create", "ada"], "", "could not be made"),
         (
             &["create", "eve", "--email", "ADA@example.com"],
@@ -154,6 +185,8 @@ fn what_cannot_be_an_account_is_refused_and_nothing_is_changed() {
         (&["disable", "nobody"], "", "no user named"),
         (&["enable", "nobody"], "", "no user named"),
         (&["remove", "nobody"], "", "no user named"),
+        (&["role", "nobody", "viewer"], "", "no user named"),
+        (&["role", "ada", "king"], "", "king"),
         (&["disable", "admin"], "", "last admin"),
         (&["remove", "admin"], "", "first admin"),
         (&["crown", "ada"], "", "crown"),

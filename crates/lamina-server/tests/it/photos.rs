@@ -2,11 +2,11 @@
 //! the material is not at hand.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use lamina_media::content_hash;
 use lamina_testkit::client::{Client, FormFile};
-use lamina_testkit::server::{Installation, until};
+use lamina_testkit::server::until;
+use lamina_testkit::shared::{make_package, shared};
 use serde_json::Value;
 
 use crate::models::succeed;
@@ -18,20 +18,35 @@ const FIRST: usize = 10;
 /// What the reference implementation of the same weights finds with Pillow's resize; one photo is 0.009.
 const REFERENCE: f64 = 0.748;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+/// The dual encoder that was trained on photos like these.
+const MANIFEST: &str = r#"
+name = "tiny-photos"
+version = "1"
+task = "image-text-embedding"
+family = "dual-encoder"
+licence = "research"
+description = "For this test."
+source = "test material"
+dimension = 256
+image = { size = 224, resize = "stretch", filter = "bilinear", mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5] }
+text = { max_length = 32, pad_id = 1, pad_to_max = false, attention_mask = true, prefix = "" }
+batch = { max_batch = 4 }
 
-/// The folder of material that is not part of the repository.
-fn shared() -> Option<PathBuf> {
-    let named = std::env::var_os("LAMINA_SHARED_DIR").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| workspace().join("../shared"));
-    folder.join("photos/coco-cc").is_dir().then_some(folder)
-}
+[index]
+cluster_distances = [0.05, 0.1, 0.2, 0.3, 0.4]
+anchor_distance = 0.3
+outlier_distance = 0.6
+duplicate_similarity = 0.97
+"#;
+const FILES: [(&str, &str); 3] = [
+    ("vision_model.onnx", "vision"),
+    ("text_model.onnx", "text"),
+    ("tokenizer.json", "tokenizer"),
+];
 
 /// Captions by the name of their photo.
-fn captions(shared: &Path) -> HashMap<String, Vec<String>> {
-    let text = fs_err::read_to_string(shared.join("photos/coco-cc/captions.json")).unwrap();
+fn captions(photos: &Path) -> HashMap<String, Vec<String>> {
+    let text = fs_err::read_to_string(photos.join("captions.json")).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut by_id: HashMap<i64, Vec<String>> = HashMap::new();
     for row in document["annotations"].as_array().unwrap() {
@@ -45,34 +60,6 @@ fn captions(shared: &Path) -> HashMap<String, Vec<String>> {
             (name, by_id.remove(&row["id"].as_i64().unwrap()).unwrap())
         })
         .collect()
-}
-
-/// Installs the dual encoder that was trained on photos like these, described by a manifest of its own.
-fn install(home: &Installation, shared: &Path) {
-    let to = home.data.path().join("models/tiny-photos");
-    fs_err::create_dir_all(&to).unwrap();
-    let mut files = String::new();
-    for (path, role) in [
-        ("vision_model.onnx", "vision"),
-        ("text_model.onnx", "text"),
-        ("tokenizer.json", "tokenizer"),
-    ] {
-        let bytes = fs_err::read(shared.join("models/lamina-tiny-clip").join(path)).unwrap();
-        fs_err::write(to.join(path), &bytes).unwrap();
-        let (digest, length) = (content_hash(&bytes), bytes.len());
-        files += &format!(
-            "[[files]]\npath = \"{path}\"\nrole = \"{role}\"\nsha256 = \"{digest}\"\nbytes = {length}\n\n"
-        );
-    }
-    let manifest = format!(
-        "name = \"tiny-photos\"\nversion = \"1\"\ntask = \"image-text-embedding\"\nfamily = \"dual-encoder\"\n\
-         licence = \"research\"\ndescription = \"For this test.\"\nsource = \"test material\"\ndimension = 256\n\n{files}\
-         [image]\nsize = 224\nresize = \"stretch\"\nfilter = \"bilinear\"\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n\n\
-         [text]\nmax_length = 32\npad_id = 1\npad_to_max = false\nattention_mask = true\nprefix = \"\"\n\n\
-         [index]\ncluster_distances = [0.05, 0.1, 0.2, 0.3, 0.4]\nanchor_distance = 0.3\noutlier_distance = 0.6\n\
-         duplicate_similarity = 0.97\n\n[batch]\nmax_batch = 4\n"
-    );
-    fs_err::write(to.join("model.toml"), manifest).unwrap();
 }
 
 /// Share of photos that are among the first that one of their captions finds.
@@ -129,20 +116,22 @@ fn say(client: &Client, id: &str, captions: &HashMap<String, Vec<String>>) {
 
 #[test]
 fn photos_are_found_by_captions_as_the_reference_finds_them() {
-    let Some(shared) = shared() else {
-        println!("skipped: no shared material");
+    let (Some(weights), Some(photos)) =
+        (shared("models/lamina-tiny-clip"), shared("photos/coco-cc"))
+    else {
         return;
     };
-    let has_sentences = workspace()
-        .join(".runtime/models/all-minilm-l6-v2")
+    let has_sentences = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../.runtime/models/all-minilm-l6-v2")
         .is_dir();
     let home = installation();
-    install(&home, &shared);
+    let to = home.data.path().join("models/tiny-photos");
+    make_package(&to, &weights, &FILES, MANIFEST).unwrap();
     let (_server, client) = served(&home);
     succeed(&home, &["bind", "INDEX", "tiny-photos"]);
-    let summary = import(&home, &shared.join("photos/coco-cc/images"), "photos");
+    let summary = import(&home, &photos.join("images"), "photos");
     let id = summary["dataset_id"].as_str().unwrap();
-    let captions = captions(&shared);
+    let captions = captions(&photos);
     assert_eq!(summary["n_images"], captions.len());
     let seen = recall(&client, id, &captions, 0);
     println!(

@@ -54,10 +54,19 @@ impl Random {
     }
 }
 
+/// How vectors lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// As embeddings do.
+    Clustered,
+    /// Each in a direction of its own.
+    Unclustered,
+}
+
 /// Vectors to index, vectors to ask with, and where they come from.
 pub struct Sample {
     pub vectors: VectorBlock,
-    /// Cluster of each vector.
+    /// Cluster of each vector; empty when there are none.
     pub clusters: Vec<usize>,
     pub cluster_count: usize,
     /// Drawn as the vectors are, but not among them.
@@ -69,8 +78,17 @@ impl Sample {
     ///
     /// # Errors
     /// A dimension of 0.
-    pub fn draw(seed: u64, count: usize, dimension: usize, queries: usize) -> anyhow::Result<Self> {
+    pub fn draw(
+        shape: Shape,
+        seed: u64,
+        count: usize,
+        dimension: usize,
+        queries: usize,
+    ) -> anyhow::Result<Self> {
         let mut random = Random::new(seed);
+        if shape == Shape::Unclustered {
+            return Self::unclustered(random, count, dimension, queries);
+        }
         let mean = random.beside(&vec![0.0; dimension], 1.0)?;
         let cluster_count = count / CLUSTER + 1;
         let centres = (0..cluster_count)
@@ -99,6 +117,28 @@ impl Sample {
             vectors,
             clusters,
             cluster_count,
+            queries,
+        })
+    }
+
+    fn unclustered(
+        mut random: Random,
+        count: usize,
+        dimension: usize,
+        queries: usize,
+    ) -> anyhow::Result<Self> {
+        let nowhere = vec![0.0; dimension];
+        let mut vectors = VectorBlock::with_capacity(dimension, count)?;
+        for _ in 0..count {
+            vectors.push(&random.beside(&nowhere, 1.0)?)?;
+        }
+        let queries = (0..queries)
+            .map(|_| Ok(random.beside(&nowhere, 1.0)?.into_vec()))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            vectors,
+            clusters: Vec::new(),
+            cluster_count: 0,
             queries,
         })
     }

@@ -1,16 +1,13 @@
-//! Rows at two bits a value, an eighth of their size: what a scan of very many rows looks at first.
-//!
-//! Each value is put into one of four steps around the mean of its place. The product of a query with such a row is the true
-//! one give or take about 0.013 for 512 values, so the nearest rows are among the few hundred that look nearest; those
-//! are then compared exactly. How far looks deceive is measured for every query on some rows of those allowed, and more are
-//! compared until one that was left out would have to be off by [`CERTAINTY`] times as much.
+//! The coarse rows of a block, and looking at them.
+
+use std::cell::Cell;
 
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
 
-use super::walk::{hit, key};
+use super::compare::{CERTAINTY, Compared, Looked, farthest_deception};
 use crate::distance::from_cosine;
+use crate::hits::{hit, key};
 use crate::kernels::{CODE_STEP, PER_BYTE, kernels, prefetch};
 use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
@@ -18,22 +15,27 @@ use crate::{Hit, IndexError, StopFlag, VectorBlock};
 const SAMPLE: usize = 4_096;
 /// Width of four even steps that lose the least of a normal distribution, in deviations (Max 1960).
 const STEP: f32 = 0.9957;
-/// Rows compared exactly for each that is wanted, and at least so many.
+/// Rows compared exactly for each that is wanted.
 const COMPARED_PER_HIT: usize = 20;
-const LEAST_COMPARED: usize = 200;
-/// How many times as many when those were not enough.
+/// Part of the square of a query's length that one value may have.
+const MOST_OF_ONE_VALUE: f32 = 0.2;
+/// How many times as many when those were not enough: for a few hits, and for all within a distance.
 const MORE: usize = 4;
-/// Deviations of the coarse distance.
-const CERTAINTY: f32 = 3.0;
+const MORE_WITHIN: usize = 2;
+/// An exact scan of all rows takes no longer than comparing this part of them one by one.
+const WORTH_A_SCAN: usize = 16;
+/// Of the rows within a distance, the last ones compared may have brought one in so many.
+const HARDLY_ANY: usize = 1_000;
 /// Rows that the deviation is taken from: by their places, because those that look near are those that deceive.
 const JUDGED: usize = 64;
 /// How long before its turn a row is asked for.
 const ROWS_AHEAD: usize = 8;
-/// Rows between two looks at the stop flag.
+/// Rows between two looks at the stop flag; also the unit of parallel work.
 const ROWS_AT_ONCE: usize = 4_096;
-
+/// Rows from which looks are worth spreading over the pool: about two milliseconds on one core.
+const PARALLEL_ROWS: usize = 200_000;
 /// The coarse rows of a block.
-pub(super) struct CoarseRows {
+pub(crate) struct CoarseRows {
     /// Bytes of a row.
     stride: usize,
     /// Of each value: its mean, and the width of its steps.
@@ -52,7 +54,7 @@ struct Question {
 
 impl CoarseRows {
     /// Bytes that the rows of a block take.
-    pub(super) const fn bytes_for(vectors: &VectorBlock) -> usize {
+    pub(crate) const fn bytes_for(vectors: &VectorBlock) -> usize {
         vectors.len() * stride_for(vectors.dimension())
     }
 
@@ -86,11 +88,16 @@ impl CoarseRows {
         }
     }
 
-    fn question(&self, query: &[f32]) -> Question {
+    /// `None` for a query that hangs on few of its values: four steps of one value tell little.
+    fn question(&self, query: &[f32]) -> Option<Question> {
         let stretched: Vec<f32> = query.iter().zip(&self.steps).map(|(q, s)| q * s).collect();
         let largest = stretched
             .iter()
             .fold(0.0_f32, |most, one| most.max(one.abs()));
+        let squares: f32 = stretched.iter().map(|one| one * one).sum();
+        if largest * largest > MOST_OF_ONE_VALUE * squares {
+            return None;
+        }
         let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
         let mut weights = vec![0_i8; self.stride * PER_BYTE];
         let mut sum = 0;
@@ -103,12 +110,12 @@ impl CoarseRows {
             .zip(&self.means)
             .map(|(q, mean)| q * mean)
             .sum();
-        Question {
+        Some(Question {
             weights,
             // The middle of step 0 is one and a half steps below the mean.
             base: mean - 1.5 * scale * sum as f32,
             scale,
-        }
+        })
     }
 
     fn row(&self, ordinal: u32) -> &[u8] {
@@ -116,69 +123,128 @@ impl CoarseRows {
         &self.bytes[start..start + self.stride]
     }
 
-    /// About how far each of these rows is, as keys that sort as hits do.
-    fn looks(&self, query: &[f32], rows: &[u32], stop: &StopFlag) -> Result<Vec<u64>, IndexError> {
-        let (question, kernels) = (self.question(query), kernels());
-        let mut looks = Vec::with_capacity(rows.len());
-        for (number, ordinal) in rows.iter().enumerate() {
-            if number % ROWS_AT_ONCE == 0 {
-                stop.check()?;
+    /// About how far each of these rows is, as keys that sort as hits do; `None` where looks tell nothing.
+    fn looks(
+        &self,
+        query: &[f32],
+        rows: &[u32],
+        stop: &StopFlag,
+    ) -> Result<Option<Vec<u64>>, IndexError> {
+        let Some(question) = self.question(query) else {
+            return Ok(None);
+        };
+        let kernels = kernels();
+        let mut looks = vec![0; rows.len()];
+        let look_at = |(looks, part): (&mut [u64], &[u32])| {
+            stop.check()?;
+            for (number, (look, ordinal)) in looks.iter_mut().zip(part).enumerate() {
+                if let Some(soon) = part.get(number + ROWS_AHEAD) {
+                    prefetch(self.row(*soon), usize::MAX);
+                }
+                let product = kernels.codes(&question.weights, self.row(*ordinal));
+                let distance = from_cosine(question.base + question.scale * product as f32);
+                *look = key(Hit {
+                    ordinal: *ordinal,
+                    distance,
+                });
             }
-            if let Some(soon) = rows.get(number + ROWS_AHEAD) {
-                prefetch(self.row(*soon), usize::MAX);
-            }
-            let product = kernels.codes(&question.weights, self.row(*ordinal));
-            let distance = from_cosine(question.base + question.scale * product as f32);
-            looks.push(key(Hit {
-                ordinal: *ordinal,
-                distance,
-            }));
+            Ok::<(), IndexError>(())
+        };
+        let parts = rows.chunks(ROWS_AT_ONCE);
+        if rows.len() < PARALLEL_ROWS {
+            looks
+                .chunks_mut(ROWS_AT_ONCE)
+                .zip(parts)
+                .try_for_each(look_at)?;
+        } else {
+            let parts: Vec<_> = looks.chunks_mut(ROWS_AT_ONCE).zip(parts).collect();
+            parts.into_par_iter().try_for_each(look_at)?;
         }
-        Ok(looks)
+        Ok(Some(looks))
     }
 
     /// The `k` nearest of the allowed rows, ascending by (distance, row); `None` where that would end in comparing a large part
     /// of them exactly.
+    ///
+    /// Rows near the query look farther than they are, by how much is seen from those that were compared: the next ones are
+    /// looked at until a row that is near enough would have to deceive much more than the others did.
     pub(super) fn nearest(
         &self,
         vectors: &VectorBlock,
         query: &[f32],
         k: usize,
-        allowed: &RoaringBitmap,
+        rows: &[u32],
         stop: &StopFlag,
     ) -> Result<Option<Vec<Hit>>, IndexError> {
-        let rows: Vec<u32> = allowed.range(0..vectors.len() as u32).collect();
-        let mut looks = self.looks(query, &rows, stop)?;
+        let Some(looks) = self.looks(query, rows, stop)? else {
+            return Ok(None);
+        };
         let margin = CERTAINTY * deviation(vectors, query, &looks);
-        let mut compared: Vec<Hit> = Vec::new();
-        let mut wanted = (k * COMPARED_PER_HIT).max(LEAST_COMPARED);
-        loop {
-            if wanted * MORE > rows.len() {
-                return Ok(None);
-            }
-            stop.check()?;
-            let done = compared.len();
-            let rest = &mut looks[done..];
-            let (near, border, _) = rest.select_nth_unstable(wanted - done);
-            let border = hit(*border).distance;
-            near.sort_unstable_by_key(|look| *look as u32);
-            for (number, look) in near.iter().enumerate() {
-                if let Some(soon) = near.get(number + 2) {
-                    vectors.fetch(hit(*soon).ordinal as usize);
-                }
-                let look = hit(*look);
-                let distance = vectors.distance_to(look.ordinal as usize, query);
-                compared.push(Hit { distance, ..look });
-            }
-            compared.sort_unstable();
+        let is_enough = |compared: &[Compared], border: f32| {
             let last = compared.get(k.saturating_sub(1));
-            if last.map_or(0.0, |hit| hit.distance) + margin <= border {
-                compared.truncate(k);
-                return Ok(Some(compared));
-            }
-            wanted *= MORE;
-        }
+            let margin = margin.max(farthest_deception(near_ones(compared, k)));
+            last.map_or(0.0, |one| one.hit.distance) + margin <= border
+        };
+        let looked = Looked {
+            looks,
+            wanted: k * COMPARED_PER_HIT,
+            more: MORE,
+            most: rows.len() / MORE,
+        };
+        let compared = looked.compare((vectors, query), is_enough, stop)?;
+        Ok(compared.map(|compared| compared.iter().take(k).map(|one| one.hit).collect()))
     }
+
+    /// The rows within a distance, ascending, found in the same way; `None` as in [`Self::nearest`].
+    pub(super) fn within(
+        &self,
+        vectors: &VectorBlock,
+        query: &[f32],
+        within: f32,
+        rows: &[u32],
+        stop: &StopFlag,
+    ) -> Result<Option<Vec<Hit>>, IndexError> {
+        let Some(looks) = self.looks(query, rows, stop)? else {
+            return Ok(None);
+        };
+        let inside = looks.iter().filter(|look| hit(**look).distance <= within);
+        let wanted = 2 * inside.count();
+        let count =
+            |compared: &[Compared]| compared.partition_point(|one| one.hit.distance <= within);
+        let margin = CERTAINTY * deviation(vectors, query, &looks);
+        let before = Cell::new(0);
+        let is_enough = |compared: &[Compared], border: f32| {
+            let found = count(compared);
+            let new = found - before.replace(found);
+            let margin = margin.max(farthest_deception(near_ones(compared, found)));
+            new * HARDLY_ANY <= found && within + margin <= border
+        };
+        let looked = Looked {
+            looks,
+            wanted,
+            more: MORE_WITHIN,
+            most: rows.len() / WORTH_A_SCAN,
+        };
+        let compared = looked.compare((vectors, query), is_enough, stop)?;
+        Ok(compared.map(|compared| {
+            let found = count(&compared);
+            compared[..found].iter().map(|one| one.hit).collect()
+        }))
+    }
+}
+
+impl std::fmt::Debug for CoarseRows {
+    /// Sizes only: millions of numbers in a log line help nobody.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CoarseRows")
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Those that are found, and as many more as it takes to tell how far they deceived.
+fn near_ones(compared: &[Compared], found: usize) -> &[Compared] {
+    &compared[..found.max(JUDGED).min(compared.len())]
 }
 
 /// How far looks are off, root of the mean square.
@@ -227,6 +293,7 @@ fn spread(vectors: &VectorBlock) -> (Vec<f32>, Vec<f32>) {
 #[cfg(test)]
 mod tests {
     use lamina_types::Embedding;
+    use roaring::RoaringBitmap;
 
     use super::*;
     use crate::exact::scan;
@@ -277,14 +344,13 @@ mod tests {
             .filter(|row| *row as usize % groups % 5 < 2)
             .collect();
         for allowed in [scattered, whole] {
+            let rows: Vec<u32> = allowed.iter().collect();
             let (mut right, mut of, mut done) = (0, 0, 0);
             for row in (0..8_000).step_by(101) {
                 let query = vectors.unit_row(row);
                 let wanted = exact(&vectors, &query, &allowed);
                 let stop = StopFlag::new();
-                let found = coarse
-                    .nearest(&vectors, &query, 10, &allowed, &stop)
-                    .unwrap();
+                let found = coarse.nearest(&vectors, &query, 10, &rows, &stop).unwrap();
                 let Some(found) = found else { continue };
                 done += 1;
                 assert!(found.is_sorted() && found.len() == 10);
@@ -297,12 +363,46 @@ mod tests {
     }
 
     #[test]
+    fn all_within_a_distance_are_found_however_far_the_query_is() {
+        let vectors = block(20_000);
+        let coarse = CoarseRows::of(&vectors);
+        let (rows, stop) = ((0..20_000).collect::<Vec<u32>>(), StopFlag::new());
+        let all: RoaringBitmap = (0..20_000).collect();
+        for (share, count) in [(1.0, 50), (0.8, 50), (0.2, 20)] {
+            let (mut right, mut of) = (0, 0);
+            for row in (0..20_000).step_by(1_001) {
+                // One row and a direction that has nothing to do with any.
+                let mut query: Vec<f32> = vectors.unit_row(row).iter().map(|v| v * share).collect();
+                query[row % DIMENSION] += 1.0 - share;
+                let query = crate::vectors::unit_query(&query, DIMENSION).unwrap();
+                let bound = Wanted {
+                    count,
+                    within: f32::INFINITY,
+                };
+                let wanted = scan(&vectors, &query, Some(&all), bound, &stop).unwrap();
+                let within = wanted.last().unwrap().distance;
+                let found = coarse.within(&vectors, &query, within, &rows, &stop);
+                let Some(found) = found.unwrap() else {
+                    continue;
+                };
+                assert!(found.is_sorted());
+                assert!(found.iter().all(|hit| hit.distance <= within));
+                right += found.len().min(count);
+                of += count;
+            }
+            // One value is most of the last ones: nothing is told rather than something wrong.
+            assert_eq!(of > 0, share > 0.5, "{share}");
+            assert!(right as f64 >= 0.99 * of as f64, "{share}: {right} of {of}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_is_left_to_a_scan() {
         // One vector, over and over: every look is the same.
         let one = Embedding::new(vec![1.0; 64]).unwrap();
         let vectors = VectorBlock::from_embeddings(&vec![one; 5_000]).unwrap();
         let coarse = CoarseRows::of(&vectors);
-        let all: RoaringBitmap = (0..5_000).collect();
+        let all: Vec<u32> = (0..5_000).collect();
         let query = vectors.unit_row(0);
         let stop = StopFlag::new();
         let found = coarse.nearest(&vectors, &query, 10, &all, &stop).unwrap();

@@ -1,0 +1,145 @@
+//! Rows at two bits a value, an eighth of their size: what a scan of very many rows looks at first.
+//!
+//! Each value is put into one of four steps around the mean of its place. The product of a query with such a row is the true
+//! one give or take about 0.013 for 512 values, so the nearest rows are among the few hundred that look nearest; those
+//! are then compared exactly. How far looks deceive is measured for every query, on some of all rows and on those that turned
+//! out to be near, and more are compared until one that was left out would have to be off by three deviations more.
+
+mod compare;
+mod rows;
+
+use std::sync::{Arc, OnceLock};
+
+use roaring::RoaringBitmap;
+
+pub(crate) use rows::CoarseRows;
+
+use crate::exact::scan;
+use crate::hits::Wanted;
+use crate::vectors::unit_query;
+use crate::{ExactIndex, Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
+
+/// Rows from which a scan for few hits looks at coarse rows first.
+pub(crate) const COARSE_FROM: usize = 2_000;
+/// The same for all rows within a distance, where more have to be compared.
+const COARSE_WITHIN_FROM: usize = 10_000;
+
+/// Searches by scanning coarse rows first: for large blocks that no graph leads through.
+#[derive(Debug)]
+pub struct CoarseIndex {
+    exact: ExactIndex,
+    rows: LazyCoarseRows,
+}
+
+impl CoarseIndex {
+    /// Searches these vectors. The first search for few hits makes the coarse rows.
+    pub(crate) fn new(vectors: Arc<VectorBlock>) -> Self {
+        Self {
+            exact: ExactIndex::new(vectors),
+            rows: LazyCoarseRows::default(),
+        }
+    }
+}
+
+impl VectorIndex for CoarseIndex {
+    fn len(&self) -> usize {
+        self.exact.len()
+    }
+
+    fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        let vectors = self.exact.vectors();
+        let query = unit_query(query, vectors.dimension())?;
+        self.rows.search(vectors, &query, k, allowed, stop)
+    }
+
+    fn range_search(
+        &self,
+        query: &[f32],
+        max_distance: f32,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        if max_distance.is_nan() {
+            return Err(IndexError::Bound);
+        }
+        let vectors = self.exact.vectors();
+        let query = unit_query(query, vectors.dimension())?;
+        self.rows
+            .within(vectors, &query, max_distance, allowed, stop)
+    }
+
+    fn bytes_in_memory(&self) -> usize {
+        // Coarse rows count from the start: memory is planned with what is told here.
+        self.exact.bytes_in_memory() + CoarseRows::bytes_for(self.exact.vectors())
+    }
+}
+
+/// Coarse rows that are made by the first search that needs them.
+#[derive(Debug, Default)]
+pub(crate) struct LazyCoarseRows(OnceLock<CoarseRows>);
+
+impl LazyCoarseRows {
+    /// The `k` nearest of the allowed rows, ascending: by coarse rows where that is better than an exact scan, which follows
+    /// wherever they do not tell rows apart. `query` is a unit vector.
+    pub(crate) fn search(
+        &self,
+        vectors: &VectorBlock,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        stop.check()?;
+        let rows = rows_of(vectors, allowed);
+        if k > 0 && rows.len() >= COARSE_FROM {
+            let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
+            if let Some(hits) = coarse.nearest(vectors, query, k, &rows, stop)? {
+                return Ok(hits);
+            }
+        }
+        let wanted = Wanted {
+            count: k,
+            within: f32::INFINITY,
+        };
+        scan(vectors, query, allowed, wanted, stop)
+    }
+
+    /// All allowed rows within a distance, ascending, found as those of [`Self::search`] are.
+    pub(crate) fn within(
+        &self,
+        vectors: &VectorBlock,
+        query: &[f32],
+        within: f32,
+        allowed: Option<&RoaringBitmap>,
+        stop: &StopFlag,
+    ) -> Result<Vec<Hit>, IndexError> {
+        stop.check()?;
+        let rows = rows_of(vectors, allowed);
+        if rows.len() >= COARSE_WITHIN_FROM {
+            let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
+            if let Some(hits) = coarse.within(vectors, query, within, &rows, stop)? {
+                return Ok(hits);
+            }
+        }
+        let wanted = Wanted {
+            count: usize::MAX,
+            within,
+        };
+        scan(vectors, query, allowed, wanted, stop)
+    }
+}
+
+/// The rows that are allowed, ascending.
+fn rows_of(vectors: &VectorBlock, allowed: Option<&RoaringBitmap>) -> Vec<u32> {
+    let last = vectors.len() as u32;
+    match allowed {
+        None => (0..last).collect(),
+        Some(allowed) => allowed.range(0..last).collect(),
+    }
+}
