@@ -5,6 +5,8 @@ use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
 /// Rows compared at least.
 const LEAST_COMPARED: usize = 200;
+/// How many times as many when those were not enough.
+const MORE: usize = 2;
 /// Deviations by which looks may be off.
 pub(super) const CERTAINTY: f32 = 3.0;
 /// How long before its turn a row is asked for.
@@ -23,8 +25,6 @@ pub(super) struct Looked {
     pub(super) looks: Vec<u64>,
     /// At first.
     pub(super) wanted: usize,
-    /// How many times as many next.
-    pub(super) more: usize,
     /// At most.
     pub(super) most: usize,
 }
@@ -51,7 +51,7 @@ impl Looked {
             if is_enough(&compared, border) {
                 return Ok(Some(compared));
             }
-            wanted *= self.more;
+            wanted *= MORE;
         }
         Ok(None)
     }

@@ -19,11 +19,10 @@ const STEP: f32 = 0.9957;
 const COMPARED_PER_HIT: usize = 20;
 /// Part of the square of a query's length that one value may have.
 const MOST_OF_ONE_VALUE: f32 = 0.2;
-/// How many times as many when those were not enough: for a few hits, and for all within a distance.
-const MORE: usize = 4;
-const MORE_WITHIN: usize = 2;
-/// An exact scan of all rows takes no longer than comparing this part of them one by one.
-const WORTH_A_SCAN: usize = 16;
+/// An exact scan of all rows takes no longer than comparing this part of them one by one, for a few hits and for all within a
+/// distance.
+const WORTH_A_SCAN: usize = 4;
+const WORTH_A_WIDE_SCAN: usize = 16;
 /// Of the rows within a distance, the last ones compared may have brought one in so many.
 const HARDLY_ANY: usize = 1_000;
 /// Rows that the deviation is taken from: by their places, because those that look near are those that deceive.
@@ -188,8 +187,7 @@ impl CoarseRows {
         let looked = Looked {
             looks,
             wanted: k * COMPARED_PER_HIT,
-            more: MORE,
-            most: rows.len() / MORE,
+            most: rows.len() / WORTH_A_SCAN,
         };
         let compared = looked.compare((vectors, query), is_enough, stop)?;
         Ok(compared.map(|compared| compared.iter().take(k).map(|one| one.hit).collect()))
@@ -222,8 +220,7 @@ impl CoarseRows {
         let looked = Looked {
             looks,
             wanted,
-            more: MORE_WITHIN,
-            most: rows.len() / WORTH_A_SCAN,
+            most: rows.len() / WORTH_A_WIDE_SCAN,
         };
         let compared = looked.compare((vectors, query), is_enough, stop)?;
         Ok(compared.map(|compared| {

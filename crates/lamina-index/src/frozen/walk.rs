@@ -14,8 +14,10 @@ use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
 /// Bytes of a row that are asked for as soon as its link is seen; the rest follows when its turn is next.
 const FIRST_BYTES: usize = 512;
-/// Candidates kept on the layer above the ground.
-const DESCENT_BREADTH: usize = 16;
+/// Points of the layer above the ground for each candidate that is kept there, and most candidates: one for 100,000 vectors, 15 for
+/// a million.
+const POINTS_PER_CANDIDATE: usize = 2_000;
+const MOST_CANDIDATES: usize = 32;
 /// Points expanded between two looks at the stop flag.
 pub(super) const EXPANDED_AT_ONCE: usize = 256;
 
@@ -132,8 +134,8 @@ impl<'a> Walker<'a> {
 
     /// The nearest point that the upper layers lead to; `None` in a graph without points.
     ///
-    /// Greedy down to the lowest of them, where [`DESCENT_BREADTH`] candidates are kept: in a large set the nearest crowd is
-    /// easily missed by a step, and a walk on the ground that begins in another one seldom leaves it.
+    /// Greedy, but on the lowest of them several candidates are kept where it has many points: there the nearest crowd is easily
+    /// missed by a step, and a walk on the ground that begins in another one seldom leaves it.
     pub(crate) fn descend(&self, query: &[f32], pool: &ScratchPool) -> Option<Hit> {
         if self.graph.entry == NONE {
             return None;
@@ -142,19 +144,48 @@ impl<'a> Walker<'a> {
             ordinal: self.graph.entry,
             distance: self.distance(query, self.graph.entry),
         };
-        let mut scratch = pool.take();
         for (number, layer) in self.graph.layers.iter().enumerate().rev() {
-            let breadth = if number == 0 { DESCENT_BREADTH } else { 1 };
-            if let Ok(place) = layer.nodes.binary_search(&at.ordinal) {
+            let Ok(place) = layer.nodes.binary_search(&at.ordinal) else {
+                continue;
+            };
+            let breadth = (layer.nodes.len() / POINTS_PER_CANDIDATE).min(MOST_CANDIDATES);
+            at = if number > 0 || breadth < 2 {
+                self.greedy(query, layer, place, at)
+            } else {
                 let start = Hit {
                     ordinal: place as u32,
                     ..at
                 };
-                at = self.nearest_of_layer(query, layer, start, breadth, &mut scratch);
+                let mut scratch = pool.take();
+                let nearest = self.nearest_of_layer(query, layer, start, breadth, &mut scratch);
+                pool.give(scratch);
+                nearest
+            };
+        }
+        Some(at)
+    }
+
+    /// The point of a layer from which no link leads nearer.
+    fn greedy(&self, query: &[f32], layer: &Layer, mut place: usize, mut at: Hit) -> Hit {
+        let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
+        loop {
+            let here = place;
+            let row = links_of(links, here);
+            for target in row {
+                prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+            }
+            for target in row {
+                let ordinal = nodes[*target as usize];
+                let distance = self.distance(query, ordinal);
+                if distance < at.distance {
+                    at = Hit { ordinal, distance };
+                    place = *target as usize;
+                }
+            }
+            if place == here {
+                return at;
             }
         }
-        pool.give(scratch);
-        Some(at)
     }
 
     /// The nearest point of a layer that is found with so many candidates. `start` names its place in the layer.
