@@ -99,7 +99,8 @@ def notifications(record):
         f"{server.base}/api/v1/notifications/stream", headers={"Authorization": f"Bearer {server.owner}"}
     )
     with urllib.request.urlopen(request, timeout=60) as stream:
-        record.keep("stream_notifications", stream.readline().decode() + stream.readline().decode())
+        lines = [stream.readline().decode().partition(":") for _ in range(2)]
+        record.keep("stream_notifications", {name: value.strip() for name, _, value in lines})
     record("delete_view", "DELETE", f"/dataset/{dataset}/views/{view}")
 
 

@@ -57,8 +57,8 @@ pub use people::{
 pub use preview::{BoxInfo, MediaInfo, Preview, TagInfo};
 pub use process::{ProcessFailure, ProcessStarted};
 pub use saved_view::{
-    AllMarkedRead, Creator, MarkedRead, NotificationInfo, NotificationList, SavedView,
-    SavedViewList, TrendPoint, UnreadCount, ViewAlerting, ViewStats, ViewTrend,
+    AllMarkedRead, Creator, MarkedRead, NotificationEvent, NotificationInfo, NotificationList,
+    SavedView, SavedViewList, TrendPoint, UnreadCount, ViewAlerting, ViewStats, ViewTrend,
 };
 pub use snapshot::SnapshotInfo;
 pub use tags::{DeletedTag, TagChange, TagDetails};

@@ -141,6 +141,15 @@ pub struct UnreadCount {
     pub count: u64,
 }
 
+/// One event of `GET /notifications/stream`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NotificationEvent {
+    /// `notification`, `ping` or `error`.
+    pub event: String,
+    /// A notification, or what is wrong, as JSON; nothing in a ping.
+    pub data: String,
+}
+
 /// Answer of `POST /notifications/{notification_id}/read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MarkedRead {

@@ -6,7 +6,10 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
-use lamina_api::{AllMarkedRead, ErrorBody, ErrorCode, MarkedRead, NotificationList, UnreadCount};
+use lamina_api::{
+    AllMarkedRead, ErrorBody, ErrorCode, MarkedRead, NotificationEvent, NotificationList,
+    UnreadCount,
+};
 use lamina_store::notifications::{self as store, NotificationFilter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +168,7 @@ pub(crate) async fn read_all_notifications(
 
 /// New notifications as server-sent events: `notification` with one as data, `ping` every three seconds with none, `error`.
 #[utoipa::path(get, path = "/notifications/stream", tag = "notifications", params(OfDataset), responses(
-    (status = 200, description = "Events, until the client leaves", content_type = "text/event-stream", body = String),
+    (status = 200, description = "Events, until the client leaves", content_type = "text/event-stream", body = NotificationEvent),
     (status = 401, description = "No or bad token", body = ErrorBody),
     (status = 422, description = "A parameter cannot be parsed", body = ErrorBody),
     (status = 429, description = "Too many clients listen", body = ErrorBody),
