@@ -42,10 +42,7 @@ pub(crate) fn all_pairs(
     let nearest: Vec<Mutex<Vec<Nearest>>> = starts
         .iter()
         .map(|start| {
-            let wanted = Wanted {
-                count: per_row,
-                within: f32::INFINITY,
-            };
+            let wanted = Wanted::nearest(per_row);
             let lists = (*start..count.min(start + BLOCK)).map(|_| Nearest::new(wanted));
             Mutex::new(lists.collect())
         })

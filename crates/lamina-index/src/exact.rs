@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::hits::{Nearest, Wanted};
-use crate::vectors::unit_query;
+use crate::vectors::{range_query, unit_query};
 use crate::{Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 
 /// Rows between two looks at the stop flag; also the unit of parallel work.
@@ -50,16 +50,7 @@ impl VectorIndex for ExactIndex {
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
         let query = unit_query(query, self.vectors.dimension())?;
-        scan(
-            &self.vectors,
-            &query,
-            allowed,
-            Wanted {
-                count: k,
-                within: f32::INFINITY,
-            },
-            stop,
-        )
+        scan(&self.vectors, &query, allowed, Wanted::nearest(k), stop)
     }
 
     fn range_search(
@@ -69,18 +60,12 @@ impl VectorIndex for ExactIndex {
         allowed: Option<&RoaringBitmap>,
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
-        if max_distance.is_nan() {
-            return Err(IndexError::Bound);
-        }
-        let query = unit_query(query, self.vectors.dimension())?;
+        let query = range_query(query, max_distance, self.vectors.dimension())?;
         scan(
             &self.vectors,
             &query,
             allowed,
-            Wanted {
-                count: usize::MAX,
-                within: max_distance,
-            },
+            Wanted::within(max_distance),
             stop,
         )
     }

@@ -49,6 +49,24 @@ pub(crate) struct Wanted {
     pub(crate) within: f32,
 }
 
+impl Wanted {
+    /// The nearest rows, however far they are.
+    pub(crate) const fn nearest(count: usize) -> Self {
+        Self {
+            count,
+            within: f32::INFINITY,
+        }
+    }
+
+    /// All rows up to a distance, however many they are.
+    pub(crate) const fn within(within: f32) -> Self {
+        Self {
+            count: usize::MAX,
+            within,
+        }
+    }
+}
+
 /// The nearest hits seen so far. Memory grows with what is found, not with what was asked for.
 #[derive(Debug)]
 pub(crate) struct Nearest {

@@ -4,6 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use lamina_types::Embedding;
 use rayon::prelude::*;
+use roaring::RoaringBitmap;
 
 use crate::column::Column;
 use crate::distance::from_cosine;
@@ -234,6 +235,14 @@ impl VectorBlock {
         prefetch(self.row(ordinal), usize::MAX);
     }
 
+    /// How many rows are allowed.
+    pub(crate) fn count_allowed(&self, allowed: Option<&RoaringBitmap>) -> usize {
+        let rows = self.len();
+        allowed.map_or(rows, |allowed| {
+            allowed.range_cardinality(0..rows as u32) as usize
+        })
+    }
+
     /// All rows as little-endian bytes, for the generation file.
     pub(crate) fn as_le_bytes(&self) -> &[u8] {
         self.values.as_bytes()
@@ -292,6 +301,18 @@ pub fn decode_vector(bytes: &[u8]) -> Result<Embedding, VectorError> {
     unit_scale(row.len(), &row)?;
     Embedding::new(row.iter().map(|value| value.to_f32()).collect())
         .map_err(|_| VectorError::NotUnit(0.0))
+}
+
+/// A query for all rows within a distance as a unit vector.
+pub(crate) fn range_query(
+    query: &[f32],
+    max_distance: f32,
+    dimension: usize,
+) -> Result<Vec<f32>, IndexError> {
+    if max_distance.is_nan() {
+        return Err(IndexError::Bound);
+    }
+    unit_query(query, dimension)
 }
 
 /// A query as a unit vector.

@@ -16,7 +16,7 @@ pub(crate) use rows::CoarseRows;
 
 use crate::exact::scan;
 use crate::hits::Wanted;
-use crate::vectors::unit_query;
+use crate::vectors::{range_query, unit_query};
 use crate::{ExactIndex, Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 
 /// Rows from which a scan for few hits looks at coarse rows first.
@@ -65,11 +65,8 @@ impl VectorIndex for CoarseIndex {
         allowed: Option<&RoaringBitmap>,
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
-        if max_distance.is_nan() {
-            return Err(IndexError::Bound);
-        }
         let vectors = self.exact.vectors();
-        let query = unit_query(query, vectors.dimension())?;
+        let query = range_query(query, max_distance, vectors.dimension())?;
         self.rows
             .within(vectors, &query, max_distance, allowed, stop)
     }
@@ -96,18 +93,15 @@ impl LazyCoarseRows {
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
         stop.check()?;
-        let rows = rows_of(vectors, allowed);
-        if k > 0 && rows.len() >= COARSE_FROM {
+        if k > 0
+            && let Some(rows) = many_rows(vectors, allowed, COARSE_FROM)
+        {
             let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
             if let Some(hits) = coarse.nearest(vectors, query, k, &rows, stop)? {
                 return Ok(hits);
             }
         }
-        let wanted = Wanted {
-            count: k,
-            within: f32::INFINITY,
-        };
-        scan(vectors, query, allowed, wanted, stop)
+        scan(vectors, query, allowed, Wanted::nearest(k), stop)
     }
 
     /// All allowed rows within a distance, ascending, found as those of [`Self::search`] are.
@@ -120,26 +114,25 @@ impl LazyCoarseRows {
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
         stop.check()?;
-        let rows = rows_of(vectors, allowed);
-        if rows.len() >= COARSE_WITHIN_FROM {
+        if let Some(rows) = many_rows(vectors, allowed, COARSE_WITHIN_FROM) {
             let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
             if let Some(hits) = coarse.within(vectors, query, within, &rows, stop)? {
                 return Ok(hits);
             }
         }
-        let wanted = Wanted {
-            count: usize::MAX,
-            within,
-        };
-        scan(vectors, query, allowed, wanted, stop)
+        scan(vectors, query, allowed, Wanted::within(within), stop)
     }
 }
 
-/// The rows that are allowed, ascending.
-fn rows_of(vectors: &VectorBlock, allowed: Option<&RoaringBitmap>) -> Vec<u32> {
+/// The rows that are allowed, ascending, if there are at least so many: fewer are not listed, a scan does that by itself.
+fn many_rows(
+    vectors: &VectorBlock,
+    allowed: Option<&RoaringBitmap>,
+    least: usize,
+) -> Option<Vec<u32>> {
     let last = vectors.len() as u32;
-    match allowed {
+    (vectors.count_allowed(allowed) >= least).then(|| match allowed {
         None => (0..last).collect(),
         Some(allowed) => allowed.range(0..last).collect(),
-    }
+    })
 }

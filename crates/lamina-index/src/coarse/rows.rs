@@ -323,10 +323,7 @@ mod tests {
     }
 
     fn exact(vectors: &VectorBlock, query: &[f32], allowed: &RoaringBitmap) -> Vec<Hit> {
-        let wanted = Wanted {
-            count: 10,
-            within: f32::INFINITY,
-        };
+        let wanted = Wanted::nearest(10);
         scan(vectors, query, Some(allowed), wanted, &StopFlag::new()).unwrap()
     }
 

@@ -10,7 +10,7 @@ use super::{FrozenGraph, Walk, Walker, links_of};
 use crate::coarse::{COARSE_FROM, CoarseRows, LazyCoarseRows};
 use crate::exact::scan;
 use crate::hits::Wanted;
-use crate::vectors::unit_query;
+use crate::vectors::{range_query, unit_query};
 use crate::{Hit, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex};
 
 /// Candidates that a search for few hits keeps.
@@ -275,14 +275,6 @@ impl FrozenIndex {
         hits
     }
 
-    /// Rows that may be returned.
-    fn eligible(&self, allowed: Option<&RoaringBitmap>) -> usize {
-        let rows = self.vectors.len();
-        allowed.map_or(rows, |allowed| {
-            allowed.range_cardinality(0..rows as u32) as usize
-        })
-    }
-
     /// The nearest rows by a walk; `None` when it is not worth it or found too few.
     pub(super) fn search_by_walk(
         &self,
@@ -341,7 +333,7 @@ impl VectorIndex for FrozenIndex {
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
         let query = unit_query(query, self.vectors.dimension())?;
-        let eligible = self.eligible(allowed);
+        let eligible = self.vectors.count_allowed(allowed);
         let k = k.min(eligible);
         stop.check()?;
         if let Some(hits) = self.search_by_walk(&query, k, eligible, allowed, stop)? {
@@ -357,11 +349,8 @@ impl VectorIndex for FrozenIndex {
         allowed: Option<&RoaringBitmap>,
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
-        if max_distance.is_nan() {
-            return Err(IndexError::Bound);
-        }
-        let query = unit_query(query, self.vectors.dimension())?;
-        let eligible = self.eligible(allowed);
+        let query = range_query(query, max_distance, self.vectors.dimension())?;
+        let eligible = self.vectors.count_allowed(allowed);
         stop.check()?;
         if !self.scan_is_cheaper(eligible, SEARCH_BREADTH) {
             match self.around(&query, max_distance, eligible, stop)? {
@@ -373,10 +362,7 @@ impl VectorIndex for FrozenIndex {
                 Around::TooMany => {}
             }
         }
-        let wanted = Wanted {
-            count: usize::MAX,
-            within: max_distance,
-        };
+        let wanted = Wanted::within(max_distance);
         scan(&self.vectors, &query, allowed, wanted, stop)
     }
 

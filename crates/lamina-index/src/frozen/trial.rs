@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::FrozenIndex;
 use crate::exact::scan;
 use crate::hits::Wanted;
+use crate::vectors::unit_query;
 use crate::{IndexError, StopFlag};
 
 /// Searches that a graph is tried with, and hits of each.
@@ -37,18 +38,14 @@ impl FrozenIndex {
                 .iter_mut()
                 .zip(&beside)
                 .for_each(|(value, other)| *value += OTHERNESS * other);
-            let Ok(query) = crate::vectors::unit_query(&query, vectors.dimension()) else {
+            let Ok(query) = unit_query(&query, vectors.dimension()) else {
                 // The other is the opposite: nothing is left to ask for.
                 return Ok((0, 0));
             };
             let Some(found) = self.search_by_walk(&query, HITS.min(rows), rows, None, stop)? else {
                 return Ok((0, 0));
             };
-            let wanted = Wanted {
-                count: found.len(),
-                within: f32::INFINITY,
-            };
-            let wanted = scan(vectors, &query, None, wanted, stop)?;
+            let wanted = scan(vectors, &query, None, Wanted::nearest(found.len()), stop)?;
             let bound = wanted.last().map_or(0.0, |hit| hit.distance);
             let right = found.iter().filter(|hit| hit.distance <= bound).count();
             Ok((right, wanted.len()))

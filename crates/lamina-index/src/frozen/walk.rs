@@ -77,6 +77,19 @@ impl ScratchPool {
     }
 }
 
+/// Keeps the nearest of what is found; the farthest distance that is of use from now on, which is `bound` until there is enough.
+#[inline]
+fn keep(results: &mut BinaryHeap<u64>, found: u64, breadth: usize, bound: u64) -> u64 {
+    results.push(found);
+    if results.len() > breadth {
+        results.pop();
+    }
+    match results.peek() {
+        Some(farthest) if results.len() == breadth => *farthest,
+        Some(_) | None => bound,
+    }
+}
+
 /// How a walk ended.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Walk {
@@ -230,15 +243,7 @@ impl<'a> Walker<'a> {
                 }
                 best = best.min(found);
                 candidates.push(Reverse(found));
-                results.push(found);
-                if results.len() > breadth {
-                    results.pop();
-                }
-                if results.len() == breadth
-                    && let Some(farthest) = results.peek()
-                {
-                    bound = *farthest;
-                }
+                bound = keep(results, found, breadth, bound);
             }
         }
         candidates.clear();
@@ -321,15 +326,7 @@ impl<'a> Walker<'a> {
                 if !allowed(ordinal) {
                     continue;
                 }
-                results.push(found);
-                if results.len() > reach.breadth {
-                    results.pop();
-                }
-                if results.len() == reach.breadth
-                    && let Some(farthest) = results.peek()
-                {
-                    bound = *farthest;
-                }
+                bound = keep(results, found, reach.breadth, bound);
             }
             if let Some(Reverse(next)) = candidates.peek() {
                 self.fetch_links(hit(*next).ordinal);
