@@ -35,7 +35,7 @@ pub struct Filters<'a> {
 /// One filter.
 #[derive(Serialize)]
 pub struct Filtered {
-    /// Each vector by chance, whole clusters, or the half-space nearest to some direction.
+    /// Each vector by chance, whole clusters, or those nearest to a random direction.
     kind: &'static str,
     allowed: u64,
     /// Of the search as it is planned.
