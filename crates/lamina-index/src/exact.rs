@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::hits::{Nearest, Wanted};
+use crate::hits::{Nearest, Wanted, key};
 use crate::vectors::{range_query, unit_query};
 use crate::{Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 
@@ -144,7 +144,7 @@ fn scan_parts<P: Sync, I: Iterator<Item = u32>>(
             parts.iter().map(scan_part).collect()
         };
     let mut hits = found?.concat();
-    hits.sort_unstable();
+    hits.sort_unstable_by_key(|hit| key(*hit));
     hits.truncate(wanted.count);
     Ok(hits)
 }

@@ -42,6 +42,7 @@ mod settings;
 mod stop;
 mod twins;
 mod vectors;
+mod wide_bytes;
 
 pub use append::append;
 pub use coarse::CoarseIndex;

@@ -8,7 +8,7 @@ const LEAST_COMPARED: usize = 200;
 /// How many times as many when those were not enough.
 const MORE: usize = 2;
 /// Deviations by which looks may be off.
-pub(super) const CERTAINTY: f32 = 3.0;
+pub(crate) const CERTAINTY: f32 = 3.0;
 /// How long before its turn a row is asked for.
 const COMPARED_AHEAD: usize = 2;
 
@@ -57,13 +57,28 @@ impl Looked {
     }
 }
 
+/// How much farther than they are rows look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deception {
+    pub(crate) mean: f32,
+    pub(crate) deviation: f32,
+}
+
+impl Deception {
+    pub(crate) fn of(errors: impl ExactSizeIterator<Item = f32> + Clone) -> Self {
+        let count = errors.len().max(1) as f32;
+        let mean = errors.clone().sum::<f32>() / count;
+        let squares: f32 = errors.map(|error| (error - mean).powi(2)).sum();
+        let deviation = (squares / count).sqrt();
+        Self { mean, deviation }
+    }
+}
+
 /// How much farther than they are rows look, at most: mean and some deviations of these.
 pub(super) fn farthest_deception(compared: &[Compared]) -> f32 {
-    let count = compared.len().max(1) as f32;
-    let errors = || compared.iter().map(|one| one.look - one.hit.distance);
-    let mean = errors().sum::<f32>() / count;
-    let squares: f32 = errors().map(|error| (error - mean).powi(2)).sum();
-    mean + CERTAINTY * (squares / count).sqrt()
+    let errors = compared.iter().map(|one| one.look - one.hit.distance);
+    let Deception { mean, deviation } = Deception::of(errors);
+    mean + CERTAINTY * deviation
 }
 
 /// The rows of these looks, at their true distance.

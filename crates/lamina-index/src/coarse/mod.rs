@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
-pub(crate) use rows::CoarseRows;
+pub(crate) use compare::{CERTAINTY, Deception};
+pub(crate) use rows::{CoarseRows, Question};
 
 use crate::exact::scan;
 use crate::hits::Wanted;
@@ -82,6 +83,17 @@ impl VectorIndex for CoarseIndex {
 pub(crate) struct LazyCoarseRows(OnceLock<CoarseRows>);
 
 impl LazyCoarseRows {
+    /// Whether a search has needed them.
+    #[cfg(test)]
+    pub(crate) fn are_made(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// The rows of a block, always the same one.
+    pub(crate) fn of(&self, vectors: &VectorBlock) -> &CoarseRows {
+        self.0.get_or_init(|| CoarseRows::of(vectors))
+    }
+
     /// The `k` nearest of the allowed rows, ascending: by coarse rows where that is better than an exact scan, which follows
     /// wherever they do not tell rows apart. `query` is a unit vector.
     pub(crate) fn search(
@@ -96,7 +108,7 @@ impl LazyCoarseRows {
         if k > 0
             && let Some(rows) = many_rows(vectors, allowed, COARSE_FROM)
         {
-            let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
+            let coarse = self.of(vectors);
             if let Some(hits) = coarse.nearest(vectors, query, k, &rows, stop)? {
                 return Ok(hits);
             }
@@ -115,7 +127,7 @@ impl LazyCoarseRows {
     ) -> Result<Vec<Hit>, IndexError> {
         stop.check()?;
         if let Some(rows) = many_rows(vectors, allowed, COARSE_WITHIN_FROM) {
-            let coarse = self.0.get_or_init(|| CoarseRows::of(vectors));
+            let coarse = self.of(vectors);
             if let Some(hits) = coarse.within(vectors, query, within, &rows, stop)? {
                 return Ok(hits);
             }

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::compare::{CERTAINTY, Compared, Looked, farthest_deception};
 use crate::distance::from_cosine;
 use crate::hits::{hit, key};
-use crate::kernels::{CODE_STEP, PER_BYTE, kernels, prefetch};
+use crate::kernels::{CODE_STEP, Kernels, PER_BYTE, kernels, prefetch};
+use crate::wide_bytes::WideBytes;
 use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
 /// Rows that means and steps are taken from.
@@ -40,15 +41,49 @@ pub(crate) struct CoarseRows {
     /// Of each value: its mean, and the width of its steps.
     means: Vec<f32>,
     steps: Vec<f32>,
-    bytes: Vec<u8>,
+    bytes: WideBytes,
 }
 
-/// A query in whole numbers.
-struct Question {
+/// A query in whole numbers, and the rows it is asked of.
+pub(crate) struct Question<'a> {
+    rows: &'a CoarseRows,
+    kernels: &'static Kernels,
     weights: Vec<i8>,
     /// The cosine is `base + scale * product`.
     base: f32,
     scale: f32,
+}
+
+impl Question<'_> {
+    /// About how far a row is.
+    #[inline]
+    pub(crate) fn look(&self, ordinal: u32) -> f32 {
+        let product = self.kernels.codes(&self.weights, self.rows.row(ordinal));
+        from_cosine(self.base + self.scale * product as f32)
+    }
+
+    /// How far looks at rows all over the block are off, root of the mean square.
+    pub(crate) fn deviation(&self, vectors: &VectorBlock, query: &[f32]) -> f32 {
+        let every = (vectors.len() / JUDGED).max(1);
+        let looks: Vec<u64> = (0..vectors.len() as u32)
+            .step_by(every)
+            .map(|ordinal| self.key(ordinal))
+            .collect();
+        deviation(vectors, query, &looks)
+    }
+
+    fn key(&self, ordinal: u32) -> u64 {
+        key(Hit {
+            ordinal,
+            distance: self.look(ordinal),
+        })
+    }
+
+    /// Asks for a row to be brought from memory.
+    #[inline]
+    pub(crate) fn fetch(&self, ordinal: u32) {
+        prefetch(self.rows.row(ordinal), usize::MAX);
+    }
 }
 
 impl CoarseRows {
@@ -65,7 +100,7 @@ impl CoarseRows {
             .iter()
             .map(|step| if *step > 0.0 { 1.0 / step } else { 0.0 })
             .collect();
-        let mut bytes = vec![0; Self::bytes_for(vectors)];
+        let mut bytes = WideBytes::zeros(Self::bytes_for(vectors));
         let wide = || vec![0.0_f32; vectors.dimension()];
         bytes
             .par_chunks_exact_mut(stride)
@@ -88,7 +123,7 @@ impl CoarseRows {
     }
 
     /// `None` for a query that hangs on few of its values: four steps of one value tell little.
-    fn question(&self, query: &[f32]) -> Option<Question> {
+    pub(crate) fn question(&self, query: &[f32]) -> Option<Question<'_>> {
         let stretched: Vec<f32> = query.iter().zip(&self.steps).map(|(q, s)| q * s).collect();
         let largest = stretched
             .iter()
@@ -110,6 +145,8 @@ impl CoarseRows {
             .map(|(q, mean)| q * mean)
             .sum();
         Some(Question {
+            rows: self,
+            kernels: kernels(),
             weights,
             // The middle of step 0 is one and a half steps below the mean.
             base: mean - 1.5 * scale * sum as f32,
@@ -132,20 +169,14 @@ impl CoarseRows {
         let Some(question) = self.question(query) else {
             return Ok(None);
         };
-        let kernels = kernels();
         let mut looks = vec![0; rows.len()];
         let look_at = |(looks, part): (&mut [u64], &[u32])| {
             stop.check()?;
             for (number, (look, ordinal)) in looks.iter_mut().zip(part).enumerate() {
                 if let Some(soon) = part.get(number + ROWS_AHEAD) {
-                    prefetch(self.row(*soon), usize::MAX);
+                    question.fetch(*soon);
                 }
-                let product = kernels.codes(&question.weights, self.row(*ordinal));
-                let distance = from_cosine(question.base + question.scale * product as f32);
-                *look = key(Hit {
-                    ordinal: *ordinal,
-                    distance,
-                });
+                *look = question.key(*ordinal);
             }
             Ok::<(), IndexError>(())
         };

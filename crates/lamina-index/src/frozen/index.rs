@@ -9,7 +9,7 @@ use super::walk::{Reach, ScratchPool};
 use super::{FrozenGraph, Walk, Walker, links_of};
 use crate::coarse::{COARSE_FROM, CoarseRows, LazyCoarseRows};
 use crate::exact::scan;
-use crate::hits::Wanted;
+use crate::hits::{Wanted, key};
 use crate::vectors::{range_query, unit_query};
 use crate::{Hit, IndexError, IndexSettings, StopFlag, VectorBlock, VectorIndex};
 
@@ -88,6 +88,11 @@ impl FrozenIndex {
         &self.vectors
     }
 
+    #[cfg(test)]
+    pub(super) fn has_coarse_rows(&self) -> bool {
+        self.coarse.are_made()
+    }
+
     /// The graph.
     pub const fn graph(&self) -> &Arc<FrozenGraph> {
         &self.graph
@@ -147,12 +152,12 @@ impl FrozenIndex {
         nearest.distance > APART * *near
     }
 
-    /// All points within a distance, stragglers included. `rows` is how many a scan would look at.
+    /// All points within a distance, stragglers included. `eligible` is how many a scan would look at.
     fn around(
         &self,
         query: &[f32],
         within: f32,
-        rows: usize,
+        eligible: usize,
         stop: &StopFlag,
     ) -> Result<Around, IndexError> {
         let walker = Walker::new(&self.graph, &self.vectors);
@@ -162,10 +167,11 @@ impl FrozenIndex {
         let ball = Ball {
             within,
             margin: FIND_BREADTH,
-            most: (rows as f32 * LOOKED_AT_PER_ROW) as usize,
+            most: (eligible as f32 * LOOKED_AT_PER_ROW) as usize,
         };
+        let rows = (&*self.vectors, &self.coarse);
         let Some(Found { mut hits, nearest }) =
-            walker.walk_ball(query, start, ball, &self.pool, stop)?
+            walker.walk_ball(query, start, ball, rows, &self.pool, stop)?
         else {
             return Ok(Around::TooMany);
         };
@@ -271,7 +277,7 @@ impl FrozenIndex {
             })
             .filter(|hit| is_allowed(hit.ordinal))
             .collect();
-        hits.sort_unstable();
+        hits.sort_unstable_by_key(|hit| key(*hit));
         hits
     }
 

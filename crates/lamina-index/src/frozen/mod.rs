@@ -2,14 +2,15 @@
 //!
 //! [`FrozenGraph::build`] lets `hnsw_rs` grow a graph, exports its links ([`export`]), chooses each row anew with the
 //! diversity rule ([`rows`]), makes every point reachable ([`repair`]) and searches every point for itself. [`walk`] is the
-//! search, [`ball`] that of all points within a distance, [`index`] the plan around them, [`trial`] tells whether walks find
-//! what is there.
+//! search, [`ball`] that of all points within a distance, both by a [`sight`] of points; [`index`] is the plan around them,
+//! [`trial`] tells whether walks find what is there.
 
 mod ball;
 mod export;
 mod index;
 mod repair;
 mod rows;
+mod sight;
 mod trial;
 mod twin_table;
 mod walk;

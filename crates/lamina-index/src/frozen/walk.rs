@@ -6,45 +6,43 @@ use std::sync::{Mutex, PoisonError};
 
 use half::f16;
 
+use super::sight::{Exact, Sight};
 use super::{FrozenGraph, Layer, NONE, STRIDE, links_of};
 use crate::distance::from_cosine;
 use crate::hits::{hit, key};
 use crate::kernels::{Kernels, kernels, prefetch};
 use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
-/// Bytes of a row that are asked for as soon as its link is seen; the rest follows when its turn is next.
-const FIRST_BYTES: usize = 512;
 /// Points of the layer above the ground for each candidate that is kept there, and most candidates: one for 100,000 vectors, 15 for
 /// a million.
 const POINTS_PER_CANDIDATE: usize = 2_000;
 const MOST_CANDIDATES: usize = 32;
 /// Points expanded between two looks at the stop flag.
-pub(super) const EXPANDED_AT_ONCE: usize = 256;
+const EXPANDED_AT_ONCE: usize = 256;
 
-/// Which points a walk has seen: a stamp per point, so that the next walk starts afresh without clearing.
+/// Which points a walk has seen: a bit each. A walk through a million points touches all of it, so it is better small than never
+/// cleared: 125 kB stay in the cache beside the core, and are cleared in microseconds.
 #[derive(Default)]
-pub(crate) struct Visited {
-    stamps: Vec<u8>,
-    stamp: u8,
-}
+pub(crate) struct Visited(Vec<u64>);
 
 impl Visited {
     pub(super) fn begin(&mut self, points: usize) {
-        if self.stamps.len() != points || self.stamp == u8::MAX {
-            self.stamps.clear();
-            self.stamps.resize(points, 0);
-            self.stamp = 0;
-        }
-        self.stamp += 1;
+        self.0.clear();
+        self.0.resize(points.div_ceil(64), 0);
     }
 
     /// Marks a point; whether it is new.
     #[inline]
     pub(super) fn mark(&mut self, point: u32) -> bool {
-        let seen = &mut self.stamps[point as usize];
-        let is_new = *seen != self.stamp;
-        *seen = self.stamp;
+        let word = &mut self.0[point as usize / 64];
+        let bit = 1 << (point % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
         is_new
+    }
+
+    const fn bytes_in_memory(&self) -> usize {
+        self.0.capacity() * size_of::<u64>()
     }
 }
 
@@ -73,7 +71,7 @@ impl ScratchPool {
 
     pub(crate) fn bytes_in_memory(&self) -> usize {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        free.iter().map(|one| one.visited.stamps.capacity()).sum()
+        free.iter().map(|one| one.visited.bytes_in_memory()).sum()
     }
 }
 
@@ -181,15 +179,19 @@ impl<'a> Walker<'a> {
     /// The point of a layer from which no link leads nearer.
     fn greedy(&self, query: &[f32], layer: &Layer, mut place: usize, mut at: Hit) -> Hit {
         let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
+        let sight = Exact {
+            walker: self,
+            query,
+        };
         loop {
             let here = place;
             let row = links_of(links, here);
             for target in row {
-                prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+                sight.fetch(nodes[*target as usize]);
             }
             for target in row {
                 let ordinal = nodes[*target as usize];
-                let distance = self.distance(query, ordinal);
+                let distance = sight.distance(ordinal);
                 if distance < at.distance {
                     at = Hit { ordinal, distance };
                     place = *target as usize;
@@ -211,6 +213,10 @@ impl<'a> Walker<'a> {
         scratch: &mut Scratch,
     ) -> Hit {
         let (nodes, links): (&[u32], &[u32]) = (&layer.nodes, &layer.links);
+        let sight = Exact {
+            walker: self,
+            query,
+        };
         let Scratch {
             visited,
             candidates,
@@ -228,7 +234,7 @@ impl<'a> Walker<'a> {
             }
             let row = links_of(links, hit(nearest).ordinal as usize);
             for target in row {
-                prefetch(self.row(nodes[*target as usize]), FIRST_BYTES);
+                sight.fetch(nodes[*target as usize]);
             }
             for target in row {
                 if !visited.mark(*target) {
@@ -236,7 +242,7 @@ impl<'a> Walker<'a> {
                 }
                 let found = key(Hit {
                     ordinal: *target,
-                    distance: self.distance(query, nodes[*target as usize]),
+                    distance: sight.distance(nodes[*target as usize]),
                 });
                 if found >= bound {
                     continue;
@@ -293,6 +299,10 @@ impl<'a> Walker<'a> {
         if allowed(start.ordinal) {
             results.push(key(start));
         }
+        let sight = Exact {
+            walker: self,
+            query,
+        };
         let mut fresh = [0; STRIDE];
         let (mut looked_at, mut expanded) = (1, 0);
         // The farthest distance that is of use: without end until enough is found.
@@ -306,18 +316,19 @@ impl<'a> Walker<'a> {
                 stop.check()?;
             }
             let count = self.unseen(hit(nearest).ordinal, visited, &mut fresh);
+            let fresh = &fresh[..count];
+            fresh.iter().for_each(|point| sight.fetch(*point));
             looked_at += count;
             if looked_at > reach.most {
                 return Ok(Walk::TooLong);
             }
-            for place in 0..count {
-                if place + 1 < count {
-                    prefetch(self.row(fresh[place + 1]), usize::MAX);
+            for (place, &ordinal) in fresh.iter().enumerate() {
+                if let Some(next) = fresh.get(place + 1) {
+                    sight.fetch_rest(*next);
                 }
-                let ordinal = fresh[place];
                 let found = key(Hit {
                     ordinal,
-                    distance: self.distance(query, ordinal),
+                    distance: sight.distance(ordinal),
                 });
                 if found >= bound {
                     continue;
@@ -346,24 +357,15 @@ impl Walker<'_> {
         prefetch(&self.ground[at..at + STRIDE], usize::MAX);
     }
 
-    /// Marks the points that a point links to, and lists those that are new.
+    /// Marks the points that a point links to, and lists those that are new in `fresh`, which has room for [`STRIDE`].
     #[inline]
-    pub(super) fn unseen(
-        &self,
-        point: u32,
-        visited: &mut Visited,
-        fresh: &mut [u32; STRIDE],
-    ) -> usize {
+    pub(super) fn unseen(&self, point: u32, visited: &mut Visited, fresh: &mut [u32]) -> usize {
         let at = point as usize * STRIDE;
         let mut count = 0;
         // Whether a point is new is anybody's guess, the processor's too: no branch depends on it.
         for &link in links_of(&self.ground[at..at + STRIDE], 0) {
             fresh[count] = link;
             count += usize::from(visited.mark(link));
-        }
-        for &link in &fresh[..count] {
-            prefetch(self.row(link), FIRST_BYTES);
-            prefetch(&self.scales[link as usize..=link as usize], usize::MAX);
         }
         count
     }
@@ -383,12 +385,14 @@ mod tests {
     }
 
     #[test]
-    fn stamps_wrap_without_a_trace() {
+    fn a_walk_starts_without_a_trace_of_the_one_before() {
         let mut visited = Visited::default();
-        for walk in 0..1_000 {
-            visited.begin(3);
-            assert!(visited.mark(walk % 3) && !visited.mark(walk % 3));
-            assert!(visited.mark((walk + 1) % 3));
+        for walk in 0..300 {
+            visited.begin(130);
+            assert!(visited.mark(walk % 130) && !visited.mark(walk % 130));
+            assert!(visited.mark((walk + 64) % 130));
         }
+        visited.begin(1_000);
+        assert!((0..1_000).all(|point| visited.mark(point)));
     }
 }
