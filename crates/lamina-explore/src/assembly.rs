@@ -33,7 +33,7 @@ impl Assembly<'_> {
             .flat_map(|cluster| cluster.members.iter().take(PREVIEWS))
             .copied()
             .collect();
-        let found = hydrate::views(self.pool, self.access.id(), self.snapshot, &shown).await?;
+        let found = hydrate::views(self.pool, self.access.dataset(), self.snapshot, &shown).await?;
         let mut views = found.into_iter();
         let grouping = Grouping::of(self.plan);
         let mut clusters = Vec::with_capacity(page.len());

@@ -29,7 +29,7 @@ use crate::opening::{Library, Opened};
 use crate::plan::{ExplorePlan, PAGE_SIZE, Region};
 use crate::texts::TextVectors;
 use crate::threshold_sense::ThresholdSense;
-use crate::view::{Abilities, ExploreMetadata, ExplorePage, MediaView};
+use crate::view::{Abilities, ExploreMetadata, ExplorePage, ItemView, MediaView};
 use crate::{DatasetSnapshot, ExploreError};
 
 /// What an operator decides about reading.
@@ -125,6 +125,8 @@ impl Explorer {
         let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
         let (page, total) = tokio::task::spawn_blocking(move || {
             let matched = evaluate(nodes, &snapshot)?;
+            // Not on a thread of everybody's: the first page makes them.
+            let _ = snapshot.label_lists();
             Ok::<_, ExploreError>(grouping.page(&matched, &snapshot, first))
         })
         .await??;
@@ -155,7 +157,7 @@ impl Explorer {
         let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
         let pool = &self.0.library.pool;
         Ok(Some(
-            hydrate::views(pool, access.id(), &opened.snapshot, &page).await?,
+            hydrate::views(pool, access.dataset(), &opened.snapshot, &page).await?,
         ))
     }
 
@@ -249,7 +251,7 @@ impl Explorer {
         access: &DatasetAccess,
         entity_type: EntityType,
         id: Uuid,
-    ) -> Result<Option<MediaView>, ExploreError> {
+    ) -> Result<Option<ItemView>, ExploreError> {
         let Some(opened) = self.open(access, entity_type).await? else {
             return Ok(None);
         };
@@ -267,13 +269,8 @@ impl Explorer {
         let Some(ordinal) = ordinal else {
             return Ok(None);
         };
-        let member = [Member {
-            ordinal,
-            distance: None,
-        }];
         self.with_label_issues(dataset, &opened.snapshot).await?;
-        let views = hydrate::views(pool, dataset, &opened.snapshot, &member).await?;
-        Ok(views.into_iter().next())
+        hydrate::item(pool, access.dataset(), &opened.snapshot, ordinal).await
     }
 
     /// Has the issues of labels worked out, if they are not.

@@ -1,4 +1,4 @@
-//! The labels of each item, for counting those of a cluster: asking every label who of a cluster carries it takes a hundred
+//! The labels of each item, for showing them and for counting those of a cluster: asking every label who of a cluster carries it takes a hundred
 //! times as long where there are a thousand labels.
 
 use std::collections::BTreeMap;
@@ -47,6 +47,12 @@ impl LabelLists {
         let ends = self.starts.get(place).zip(self.starts.get(place + 1));
         let list = ends.and_then(|(start, end)| self.labels.get(*start as usize..*end as usize));
         list.unwrap_or_default()
+    }
+
+    /// The labels of an item, by name.
+    pub(crate) fn names(&self, ordinal: u32) -> Vec<String> {
+        let name = |label: &u32| self.names[*label as usize].clone();
+        self.of(ordinal).iter().map(name).collect()
     }
 
     /// How many of these items carry each label that any of them carries.
@@ -98,6 +104,9 @@ mod tests {
             [named("cat", 2), named("dog", 1), named("late", 1)]
         );
         assert_eq!(count(&[1, 3, 9]), []);
+        assert_eq!(lists.names(2), ["cat", "dog"]);
+        assert_eq!(lists.names(5), ["cat", "late"]);
+        assert!(lists.names(1).is_empty() && lists.names(9).is_empty());
         assert_eq!(
             LabelLists::new(0, &owners).count([0].into_iter()),
             BTreeMap::new()

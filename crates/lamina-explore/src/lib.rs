@@ -58,4 +58,4 @@ pub use saved::{SavedFilters, SavedFiltersError};
 pub use selection::{DuplicateFact, FactSheet, ItemFacts};
 pub use snapshot::DatasetSnapshot;
 pub use threshold_sense::ThresholdSense;
-pub use view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, MediaView};
+pub use view::{Abilities, ClusterView, ExploreMetadata, ExplorePage, ItemView, MediaView};

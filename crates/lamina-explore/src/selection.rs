@@ -91,7 +91,7 @@ impl Explorer {
         })
         .await??;
         members.truncate(limit);
-        hydrate::views(self.pool(), access.id(), &opened.snapshot, &members).await
+        hydrate::views(self.pool(), access.dataset(), &opened.snapshot, &members).await
     }
 
     /// The pictures that are near-copies of one, by the first step of the ladder; `None` for a picture that the dataset does not

@@ -18,6 +18,8 @@ pub(crate) struct TagColumn {
     revision: Option<i64>,
     /// Ordinals of pictures by tag.
     by_tag: BTreeMap<TagId, RoaringBitmap>,
+    /// Of pictures that carry any.
+    tagged: RoaringBitmap,
 }
 
 impl TagColumn {
@@ -27,17 +29,15 @@ impl TagColumn {
     }
 
     /// The pictures that carry any tag.
-    pub(crate) fn tagged(&self) -> RoaringBitmap {
-        let mut union = RoaringBitmap::new();
-        for owners in self.by_tag.values() {
-            union |= owners;
-        }
-        union
+    pub(crate) const fn tagged(&self) -> &RoaringBitmap {
+        &self.tagged
     }
 
     fn bytes_in_memory(&self) -> usize {
         let sets = self.by_tag.values().map(RoaringBitmap::serialized_size);
-        sets.sum::<usize>() + self.by_tag.len() * size_of::<(TagId, RoaringBitmap)>()
+        self.tagged.serialized_size()
+            + sets.sum::<usize>()
+            + self.by_tag.len() * size_of::<(TagId, RoaringBitmap)>()
     }
 }
 
@@ -81,6 +81,10 @@ impl LiveTags {
             column.by_tag.insert(tag, ordinals.into_iter().collect());
         }
         column.by_tag.retain(|tag, _| living.contains(tag));
+        column.tagged = RoaringBitmap::new();
+        for owners in column.by_tag.values() {
+            column.tagged |= owners;
+        }
         let column = Arc::new(column);
         *self.0.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&column);
         Ok(column)

@@ -57,7 +57,7 @@ pub struct MediaView {
     pub bounding_box: Option<BoundingBox>,
     /// How sure the model was of an object, 0 to 1.
     pub confidence: Option<f32>,
-    /// Labels by name.
+    /// Labels, each once, by name.
     pub labels: Vec<String>,
     /// Tags.
     pub user_tags: Vec<(TagId, String)>,
@@ -67,15 +67,21 @@ pub struct MediaView {
     pub height: u32,
     /// Cosine distance to what was searched for.
     pub relevance_score: Option<f32>,
+    /// Bytes of the original.
+    pub size_bytes: u64,
+}
+
+/// One picture or object by itself, with what no page shows.
+#[derive(Debug, Clone)]
+pub struct ItemView {
+    /// As pages show it.
+    pub media: MediaView,
     /// 0 (has very close neighbours) to 1 (stands alone).
     pub uniqueness: Option<f32>,
-    /// Issues with their confidence, 0.5 and up. Those of labels are in views of single items; on pages only if they were worked
-    /// out before.
+    /// Issues with their confidence, 0.5 and up.
     pub issues: Vec<(IssueType, f32)>,
     /// The label that its neighbours have, of an item whose own label is probably wrong.
     pub suggested_label: Option<String>,
-    /// Bytes of the original.
-    pub size_bytes: u64,
 }
 
 /// Numbers about a dataset at one level (contract 10.3).

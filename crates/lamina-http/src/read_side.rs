@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use lamina_explore::{
-    Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, MediaView,
-    Member, Region,
+    Abilities, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, Explorer, ItemView,
+    MediaView, Member, Region,
 };
 use lamina_export::gather::{self, Wanted};
 use lamina_export::{ExportError, Item};
@@ -37,7 +37,7 @@ pub trait ReadSide: Send + Sync {
         access: &DatasetAccess,
         entity_type: EntityType,
         id: Uuid,
-    ) -> Result<Option<MediaView>, ExploreError>;
+    ) -> Result<Option<ItemView>, ExploreError>;
 
     /// The ordinals of all pictures that match, of one cluster of the answer if it is named; `None` for an unknown cluster.
     async fn pictures(
@@ -126,7 +126,7 @@ impl ReadSide for Explorer {
         access: &DatasetAccess,
         entity_type: EntityType,
         id: Uuid,
-    ) -> Result<Option<MediaView>, ExploreError> {
+    ) -> Result<Option<ItemView>, ExploreError> {
         Explorer::item(self, access, entity_type, id).await
     }
 

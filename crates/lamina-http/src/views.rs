@@ -4,7 +4,7 @@ use lamina_api::{
     ClusterInfo, ExploreAnswer, ExploreMetadata, ImageInfo, ImageIssue, MediaInfo, ObjectInfo,
     Preview, TagInfo,
 };
-use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, MediaView, ScoreKind};
+use lamina_explore::{ClusterView, ExplorePage, ExplorePlan, ItemView, MediaView, ScoreKind};
 use lamina_store::boxes::BoxedObject;
 use lamina_store::datasets::Dataset;
 use lamina_types::{DatasetId, EntityType, IssueType, TagId};
@@ -123,16 +123,16 @@ fn media_info(media: MediaView, linker: &Linker) -> MediaInfo {
 
 /// One picture or object by itself, with the objects on it.
 pub(crate) fn image_info(
-    media: MediaView,
+    item: ItemView,
     objects: Vec<BoxedObject>,
     dataset: DatasetId,
     linker: &Linker,
 ) -> ImageInfo {
-    let issues = media
+    let issues = item
         .issues
         .iter()
         .map(|(issue, confidence)| {
-            let suggested = media
+            let suggested = item
                 .suggested_label
                 .as_ref()
                 .filter(|_| *issue == IssueType::Mislabels);
@@ -141,10 +141,10 @@ pub(crate) fn image_info(
         .collect();
     ImageInfo {
         dataset_id: dataset.as_uuid(),
-        uniqueness_score: media.uniqueness,
+        uniqueness_score: item.uniqueness,
         issues,
         objects: objects.into_iter().map(object_info).collect(),
-        media: media_info(media, linker),
+        media: media_info(item.media, linker),
     }
 }
 

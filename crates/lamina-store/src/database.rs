@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{
-    ConnectOptions, Executor, PgPool,
+    ConnectOptions, Connection, Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -11,6 +11,10 @@ use crate::{ErrorClass, Secret, StoreError};
 
 /// The schema, embedded. Applied by [`migrate`], or by tests through `#[sqlx::test(migrator = "lamina_store::MIGRATOR")]`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// A connection that was idle for so long is asked whether it lives before it is used. All are asked when they are released;
+/// a page of answers takes several, one after the other, and need not wait for that answer twice each time.
+const TESTED_ANEW: Duration = Duration::from_secs(1);
 
 /// How to reach Postgres.
 #[derive(Clone)]
@@ -58,7 +62,8 @@ impl DatabaseOptions {
 /// Connects, waiting up to `start_timeout` while Postgres is starting or not there yet.
 ///
 /// Connections go back to the pool clean: dropping a future in the middle of `begin` leaves a transaction open that the
-/// driver does not know of (hardening P23), so each released connection is rolled back, or closed when that fails.
+/// driver does not know of (hardening P23), so each released connection is rolled back, or closed when that fails. Those that
+/// were idle for a second are tested before they are used, so that a restart of Postgres costs no answer.
 ///
 /// # Errors
 /// A bad URL or refused login at once; an absent database after `start_timeout`.
@@ -90,7 +95,12 @@ pub async fn connect(options: &DatabaseOptions) -> Result<PgPool, StoreError> {
     Ok(PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(true)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(
+                async move { Ok(about.idle_for < TESTED_ANEW || connection.ping().await.is_ok()) },
+            )
+        })
         .after_release(|connection, _| {
             Box::pin(async move { Ok(is_clean_after_reset(connection).await) })
         })
@@ -99,7 +109,7 @@ pub async fn connect(options: &DatabaseOptions) -> Result<PgPool, StoreError> {
 
 /// One connection, opened and closed: tells a starting server (57P03) from a wrong password.
 async fn probe(target: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    sqlx::Connection::close(target.connect().await?).await
+    target.connect().await?.close().await
 }
 
 /// Ends whatever transaction the connection is in; false when it has to be closed.

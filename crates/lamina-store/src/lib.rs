@@ -47,6 +47,7 @@ mod secrets;
 pub mod sessions;
 pub mod settings;
 pub mod shares;
+pub mod shown;
 pub mod snapshots;
 pub mod source_items;
 pub mod spaces;

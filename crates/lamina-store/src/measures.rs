@@ -1,8 +1,6 @@
 //! Pixel measures of contents (blur, dark, bright); definitions are in `lamina-media`.
 
-use std::collections::HashMap;
-
-use lamina_types::DatasetId;
+use lamina_types::{DatasetId, EntityType};
 use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 
 use crate::{StoreError, columns};
@@ -149,32 +147,29 @@ fn confidences(row: &PgRow) -> Result<Confidences, StoreError> {
     Ok((columns::unsigned(row, "ordinal")?, values))
 }
 
-/// Measures by content id; contents without any are left out.
+/// Measures of one picture or of the crop of one object, if it was measured.
 ///
 /// # Errors
 /// The database.
-pub async fn of_contents(
+pub async fn of_item(
     ex: impl PgExecutor<'_>,
-    contents: &[i64],
-) -> Result<HashMap<i64, ContentMeasures>, StoreError> {
-    let sql = "select * from content_measures where content_id = any($1)";
-    let rows = sqlx::query(sql).bind(contents).fetch_all(ex).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("content_id")?, ContentMeasures::from_row(row)?)))
-        .collect()
-}
-
-/// Measures of crops by region id; regions without any are left out.
-///
-/// # Errors
-/// The database.
-pub async fn of_regions(
-    ex: impl PgExecutor<'_>,
-    regions: &[i64],
-) -> Result<HashMap<i64, ContentMeasures>, StoreError> {
-    let sql = "select * from region_measures where region_id = any($1)";
-    let rows = sqlx::query(sql).bind(regions).fetch_all(ex).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("region_id")?, ContentMeasures::from_row(row)?)))
-        .collect()
+    dataset: DatasetId,
+    entity: EntityType,
+    ordinal: u32,
+) -> Result<Option<ContentMeasures>, StoreError> {
+    let sql = match entity {
+        EntityType::Images => {
+            "select c.* from media m join content_measures c on c.content_id = m.content_id \
+             where m.dataset_id = $1 and m.ordinal = $2"
+        }
+        EntityType::Objects => {
+            "select r.* from objects o join region_measures r on r.region_id = o.region_id \
+             where o.dataset_id = $1 and o.ordinal = $2"
+        }
+    };
+    Ok(sqlx::query_as(sql)
+        .bind(dataset.as_uuid())
+        .bind(columns::to_int(ordinal)?)
+        .fetch_optional(ex)
+        .await?)
 }

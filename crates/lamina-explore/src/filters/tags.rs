@@ -39,7 +39,7 @@ impl FilterKind for Tags {
                     let owners: Vec<_> = owners.iter().map(Option::as_ref).collect();
                     test.select(&owners, snapshot.everything())
                 }
-                Self::Untagged => snapshot.everything() - snapshot.items_on(&tags.tagged()),
+                Self::Untagged => snapshot.everything() - snapshot.items_on(tags.tagged()),
             })
             .await
     }

@@ -1,18 +1,22 @@
-//! From ordinals to what is shown: the one round of queries behind a page.
+//! From ordinals to what is shown. A page asks Postgres for what only Postgres has: labels, and who has a tag at all, are in
+//! memory already.
 
+mod item;
 mod objects;
 mod pictures;
 
-use lamina_store::measures::ContentMeasures;
+use std::collections::HashMap;
+
+use lamina_store::datasets::Dataset;
 use lamina_store::sqlx::PgPool;
-use lamina_types::{DatasetId, EntityType, IssueType, TagId};
+use lamina_store::tags;
+use lamina_types::{EntityType, MediaId, TagId};
+
+pub(crate) use item::{SHOWN_CONFIDENCE, item};
 
 use crate::members::Member;
 use crate::view::MediaView;
 use crate::{DatasetSnapshot, ExploreError};
-
-/// Confidence from which on an issue is shown.
-pub(crate) const SHOWN_CONFIDENCE: f32 = 0.5;
 
 /// Fills the views of `members`, in their order. A member whose row is gone (a deletion under way) is left out.
 ///
@@ -20,7 +24,7 @@ pub(crate) const SHOWN_CONFIDENCE: f32 = 0.5;
 /// The database.
 pub(crate) async fn views(
     pool: &PgPool,
-    dataset: DatasetId,
+    dataset: &Dataset,
     snapshot: &DatasetSnapshot,
     members: &[Member],
 ) -> Result<Vec<MediaView>, ExploreError> {
@@ -34,40 +38,26 @@ fn ordinals(members: &[Member]) -> Vec<u32> {
     members.iter().map(|member| member.ordinal).collect()
 }
 
-/// The issues of one item: some come from its pixels, some from its neighbours. Pixels are asked for by themselves, because
-/// an item may have been measured after the snapshot was made.
-fn issues(
+/// The tags of those of these pictures that have any, by name.
+async fn tags_of(
+    pool: &PgPool,
+    dataset: &Dataset,
     snapshot: &DatasetSnapshot,
-    ordinal: u32,
-    measures: Option<&ContentMeasures>,
-) -> Vec<(IssueType, f32)> {
-    let derived = [
-        IssueType::Mislabels,
-        IssueType::Outliers,
-        IssueType::Duplicates,
-        IssueType::LabelOutlier,
-    ];
-    let mut issues: Vec<(IssueType, f32)> = derived
-        .into_iter()
-        .map(|issue| (issue, snapshot.issue_confidence(issue, ordinal)))
+    pictures: impl Iterator<Item = (u32, MediaId)>,
+) -> Result<HashMap<MediaId, Vec<(TagId, String)>>, ExploreError> {
+    let column = snapshot.tags.at(pool, dataset.id, dataset.tags_revision);
+    let column = column.await?;
+    let tagged: Vec<MediaId> = pictures
+        .filter(|(ordinal, _)| column.tagged().contains(*ordinal))
+        .map(|(_, id)| id)
         .collect();
-    if let Some(measures) = measures {
-        issues.push((IssueType::Blur, measures.blur_confidence));
-        issues.push((IssueType::Dark, measures.dark_confidence));
-        issues.push((IssueType::Bright, measures.bright_confidence));
+    if tagged.is_empty() {
+        return Ok(HashMap::new());
     }
-    issues.retain(|(_, confidence)| *confidence >= SHOWN_CONFIDENCE);
-    issues
-}
-
-/// The label to put instead of a wrong one.
-fn suggestion(snapshot: &DatasetSnapshot, ordinal: u32) -> Option<String> {
-    let is_shown = snapshot.issue_confidence(IssueType::Mislabels, ordinal) >= SHOWN_CONFIDENCE;
-    let suggested = snapshot.suggested_label(ordinal).filter(|_| is_shown);
-    suggested.map(str::to_owned)
-}
-
-fn shown_tags(tags: Option<Vec<lamina_store::tags::Tag>>) -> Vec<(TagId, String)> {
-    let tags = tags.unwrap_or_default();
-    tags.into_iter().map(|tag| (tag.id, tag.name)).collect()
+    let found = tags::of_media(pool, dataset.id, &tagged).await?;
+    let named = |tags: Vec<tags::Tag>| tags.into_iter().map(|tag| (tag.id, tag.name)).collect();
+    Ok(found
+        .into_iter()
+        .map(|(media, tags)| (media, named(tags)))
+        .collect())
 }

@@ -10,10 +10,11 @@ mod making;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
-#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod shown;
 #[cfg(test)]
 mod spaces;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use lamina_types::{EntityType, SimilarityThreshold};
 use crate::asked::Asked;
 use crate::naive::{Group, Naive};
 use crate::random::Random;
+use crate::shown;
 use crate::world::{Side, World};
 
 const SEED: u64 = 20_261_120;
@@ -61,6 +62,9 @@ fn assert_same(side: &Side, found: &[ClusterView], expected: &[Group], what: &st
             .map(|(ordinal, score)| (side.ids[*ordinal], *score))
             .collect();
         assert_eq!(previews, members, "{place}: {what}");
+        for (view, (ordinal, _)) in found.previews.iter().zip(expected) {
+            shown::assert_shown(view, &side.items[*ordinal], what);
+        }
     }
 }
 

@@ -81,12 +81,12 @@ pub(crate) async fn get_image(
 ) -> Result<Json<ImageInfo>, ApiError> {
     let (open, id) = (image.open, image.id);
     let found = state.explorer.item(&open.access, image.entity_type, id);
-    let media = found.await?.ok_or_else(not_found)?;
+    let item = found.await?.ok_or_else(not_found)?;
     let dataset = open.access.id();
     let objects = match image.entity_type {
         EntityType::Images => boxes::of_media(&state.pool, dataset, MediaId::from_uuid(id)).await?,
         EntityType::Objects => Vec::new(),
     };
     let linker = Linker::new(state.link_maker(&headers), open.access.dataset());
-    Ok(Json(views::image_info(media, objects, dataset, &linker)))
+    Ok(Json(views::image_info(item, objects, dataset, &linker)))
 }

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use lamina_explore::{
-    ClusterView, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, MediaView, Member, Region,
+    ClusterView, ExploreError, ExploreMetadata, ExplorePage, ExplorePlan, ItemView, MediaView,
+    Member, Region,
 };
 use lamina_export::gather::Wanted;
 use lamina_export::{ExportError, Item};
@@ -57,9 +58,6 @@ pub fn media_view(id: Uuid, score: Option<f32>) -> MediaView {
         width: 786,
         height: 492,
         relevance_score: score,
-        uniqueness: Some(0.25),
-        issues: vec![(IssueType::Blur, 0.75)],
-        suggested_label: None,
         size_bytes: 1_536,
     }
 }
@@ -121,8 +119,13 @@ impl ReadSide for FakeReadSide {
         _: &DatasetAccess,
         _: EntityType,
         id: Uuid,
-    ) -> Result<Option<MediaView>, ExploreError> {
-        Ok(Some(media_view(id, None)))
+    ) -> Result<Option<ItemView>, ExploreError> {
+        Ok(Some(ItemView {
+            media: media_view(id, None),
+            uniqueness: Some(0.25),
+            issues: vec![(IssueType::Blur, 0.75)],
+            suggested_label: None,
+        }))
     }
 
     async fn pictures(

@@ -7,7 +7,7 @@ use lamina_store::{
     anchors::Anchor,
     annotations,
     annotations::{AnnotationSource, Label},
-    contents, enrichment, generations, measures, media, outputs, source_items, spaces,
+    contents, enrichment, generations, measures, media, outputs, shown, source_items, spaces,
     spaces::DatasetSpace,
     vectors,
 };
@@ -293,11 +293,11 @@ async fn measures_come_in_ordinal_order_and_never_as_nan(pool: PgPool) {
     let expected = [0, 1, 2].map(|ordinal| (ordinal, [0.25, 0.0, 0.0]));
     assert_eq!(loaded, expected);
     let content_id = media::by_ordinals(&pool, id, &[0]).await.unwrap()[0].content_id;
-    let by_content = measures::of_contents(&pool, &[content_id, -1])
-        .await
-        .unwrap();
-    assert_eq!(by_content.len(), 1);
-    assert_eq!(by_content[&content_id], crate::support::measured(0));
+    let of = |ordinal| measures::of_item(&pool, id, EntityType::Images, ordinal);
+    assert_eq!(of(0).await.unwrap(), Some(crate::support::measured(0)));
+    assert_eq!(of(3).await.unwrap(), None);
+    let of_object = measures::of_item(&pool, id, EntityType::Objects, 0);
+    assert_eq!(of_object.await.unwrap(), None);
     let bad = measures::ContentMeasures {
         sharpness: f32::NAN,
         ..crate::support::measured(0)
@@ -315,8 +315,7 @@ async fn measures_come_in_ordinal_order_and_never_as_nan(pool: PgPool) {
         ..crate::support::measured(0)
     };
     measures::put(&pool, &[(content_id, newer)]).await.unwrap();
-    let replaced = measures::of_contents(&pool, &[content_id]).await.unwrap();
-    assert_eq!(replaced[&content_id].version, 2);
+    assert_eq!(of(0).await.unwrap().unwrap().version, 2);
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
@@ -473,6 +472,17 @@ async fn annotations_of_a_page_and_of_a_snapshot(pool: PgPool) {
     assert_eq!((captions.len(), captions[&asked[0]].as_str()), (1, "a dog"));
     let none = annotations::captions_of(&pool, id, EntityType::Objects, &asked);
     assert!(none.await.unwrap().is_empty());
+    let shown = shown::pictures(&pool, id, &[2, 0, 7]).await.unwrap();
+    let mut captions: Vec<_> = shown
+        .values()
+        .map(|row| (row.ordinal, row.id, row.caption.as_deref()))
+        .collect();
+    captions.sort_unstable();
+    assert_eq!(
+        captions,
+        [(0, ids[0], Some("a dog")), (2, ids[2], None)],
+        "a user's words come before a model's"
+    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]
