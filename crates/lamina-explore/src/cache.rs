@@ -14,6 +14,9 @@ use crate::ExploreError;
 /// How long a failed load is remembered, so that a broken dataset does not load in a tight loop.
 const FAILURE_MEMORY: Duration = Duration::from_secs(2);
 
+/// How long values that are there already need not be weighed again.
+const WEIGHED_FOR: Duration = Duration::from_secs(1);
+
 /// Something that knows how much memory it holds.
 pub trait Weighed {
     /// Bytes held.
@@ -30,6 +33,8 @@ pub struct SnapshotCache<K, T> {
 #[derive(Debug)]
 struct Entries<K, T> {
     clock: u64,
+    /// When all values were weighed last.
+    weighed: Instant,
     by_key: HashMap<K, Entry<T>>,
 }
 
@@ -50,6 +55,7 @@ impl<K: Copy + Eq + Hash + Debug, T: Weighed> SnapshotCache<K, T> {
             budget_bytes,
             entries: Mutex::new(Entries {
                 clock: 0,
+                weighed: Instant::now(),
                 by_key: HashMap::new(),
             }),
         }
@@ -66,13 +72,14 @@ impl<K: Copy + Eq + Hash + Debug, T: Weighed> SnapshotCache<K, T> {
         Fut: Future<Output = Result<T, ExploreError>>,
     {
         let (cell, previous) = self.cell(key, revision)?;
+        let is_new = !cell.initialized();
         match cell
             .get_or_try_init(|| async { load(previous).await.map(Arc::new) })
             .await
         {
             Ok(value) => {
                 let value = Arc::clone(value);
-                self.settle(key);
+                self.settle(key, is_new);
                 Ok(value)
             }
             Err(error) => {
@@ -120,9 +127,14 @@ impl<K: Copy + Eq + Hash + Debug, T: Weighed> SnapshotCache<K, T> {
         }
     }
 
-    /// After a load: forgets what it replaces, and what there is no room for.
-    fn settle(&self, keep: K) {
+    /// Forgets what a new value replaces, and what there is no room for. Values grow while they are used, so they are weighed from
+    /// time to time as well; a million items are weighed in a good part of a millisecond.
+    fn settle(&self, keep: K, is_new: bool) {
         let mut entries = self.lock();
+        if !is_new && entries.weighed.elapsed() < WEIGHED_FOR {
+            return;
+        }
+        entries.weighed = Instant::now();
         if let Some(entry) = entries.by_key.get_mut(&keep) {
             entry.previous = None;
         }

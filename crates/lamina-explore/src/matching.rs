@@ -198,9 +198,13 @@ pub(crate) fn evaluate(
         });
     }
     let mut scored: Option<Vec<Hit>> = None;
-    for near in &searches {
+    let mut searches = searches.iter().peekable();
+    while let Some(near) = searches.next() {
         let hits = near.hits(snapshot, allowed.as_ref())?;
-        allowed = Some(ordinals(&hits));
+        // What the only search finds was allowed, and nobody looks at it again.
+        if scored.is_some() || searches.peek().is_some() {
+            allowed = Some(ordinals(&hits));
+        }
         scored.get_or_insert(hits);
     }
     let words = || ranked.first().map(|found| found.hits.clone());

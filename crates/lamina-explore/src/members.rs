@@ -61,7 +61,7 @@ pub fn rank_by_distance(
     cluster_of: impl Fn(u32) -> Option<u32>,
     wanted: &Wanted,
 ) -> (Vec<RankedCluster>, usize) {
-    let mut clusters = tally(hits.iter().copied(), &cluster_of);
+    let (mut clusters, of_each) = tally(hits.iter().copied(), cluster_of);
     clusters.retain(|cluster| cluster.count >= wanted.least);
     // Almost sorted already, which is what this sort is quick with.
     clusters.sort_by(|a, b| {
@@ -70,7 +70,7 @@ pub fn rank_by_distance(
     });
     let page = cut(&clusters, &wanted.places);
     let members = hits.iter().map(Member::from);
-    (gather(page, members, cluster_of), clusters.len())
+    (gather(page, members, &of_each), clusters.len())
 }
 
 /// Groups `members` by the cluster each belongs to and ranks the clusters by how many of their members match, the largest
@@ -84,7 +84,7 @@ pub fn rank_by_size(
         ordinal,
         distance: 0.0,
     });
-    let mut clusters = tally(unranked, &cluster_of);
+    let (mut clusters, of_each) = tally(unranked, cluster_of);
     clusters.retain(|cluster| cluster.count >= wanted.least);
     let order = |cluster: &Tallied| (Reverse(cluster.count), cluster.first_ordinal);
     // Most of a million clusters are never shown: only those up to the page are put in order.
@@ -99,37 +99,51 @@ pub fn rank_by_size(
         ordinal,
         distance: None,
     });
-    (gather(page, members, cluster_of), clusters.len())
+    (gather(page, members, &of_each), clusters.len())
 }
 
 /// What is known of a cluster before its members are listed.
 struct Tallied {
+    /// How many were met before it.
+    number: u32,
     first_ordinal: u32,
     count: usize,
     best: f32,
 }
 
-/// Clusters in the order in which they are met.
-fn tally(hits: impl Iterator<Item = Hit>, cluster_of: impl Fn(u32) -> Option<u32>) -> Vec<Tallied> {
-    let mut places: Places = HashMap::default();
+/// No cluster.
+const NOWHERE: u32 = u32::MAX;
+
+/// Clusters in the order in which they are met, and the number of the cluster of each item.
+fn tally(
+    hits: impl Iterator<Item = Hit> + Clone,
+    cluster_of: impl Fn(u32) -> Option<u32>,
+) -> (Vec<Tallied>, Vec<u32>) {
+    // All looked up at once: none of these scattered reads waits for another.
+    let firsts = hits.clone().map(|hit| cluster_of(hit.ordinal));
+    let firsts: Vec<u32> = firsts.map(|first| first.unwrap_or(NOWHERE)).collect();
+    let mut numbers: Numbers = HashMap::default();
     let mut clusters: Vec<Tallied> = Vec::new();
-    for hit in hits {
-        let Some(first_ordinal) = cluster_of(hit.ordinal) else {
+    let mut of_each = firsts;
+    for (hit, place) in hits.zip(&mut of_each) {
+        let first_ordinal = *place;
+        if first_ordinal == NOWHERE {
             continue;
-        };
-        let place = *places.entry(first_ordinal).or_insert_with(|| {
+        }
+        let number = *numbers.entry(first_ordinal).or_insert_with(|| {
+            let number = clusters.len() as u32;
             clusters.push(Tallied {
+                number,
                 first_ordinal,
                 count: 0,
                 best: hit.distance,
             });
-            clusters.len() - 1
+            number
         });
-        if let Some(cluster) = clusters.get_mut(place) {
-            cluster.count += 1;
-        }
+        clusters[number as usize].count += 1;
+        *place = number;
     }
-    clusters
+    (clusters, of_each)
 }
 
 fn cut<'a>(clusters: &'a [Tallied], places: &Range<usize>) -> &'a [Tallied] {
@@ -137,26 +151,26 @@ fn cut<'a>(clusters: &'a [Tallied], places: &Range<usize>) -> &'a [Tallied] {
     &clusters[places.start.min(end)..end]
 }
 
-/// The members of a few clusters, in the order of `members`.
+/// The members of a few clusters, in the order of `members`, of which `of_each` has the cluster's number.
 fn gather(
     page: &[Tallied],
     members: impl Iterator<Item = Member>,
-    cluster_of: impl Fn(u32) -> Option<u32>,
+    of_each: &[u32],
 ) -> Vec<RankedCluster> {
-    let mut places: Places = HashMap::default();
+    let Some(most) = page.iter().map(|cluster| cluster.number).max() else {
+        return Vec::new();
+    };
+    let mut places = vec![usize::MAX; most as usize + 1];
     let mut gathered = Vec::with_capacity(page.len());
     for cluster in page {
-        places.insert(cluster.first_ordinal, gathered.len());
+        places[cluster.number as usize] = gathered.len();
         gathered.push(RankedCluster {
             first_ordinal: cluster.first_ordinal,
             members: Vec::with_capacity(cluster.count),
         });
     }
-    if gathered.is_empty() {
-        return gathered;
-    }
-    for member in members {
-        let place = cluster_of(member.ordinal).and_then(|first| places.get(&first));
+    for (member, number) in members.zip(of_each) {
+        let place = places.get(*number as usize);
         if let Some(cluster) = place.and_then(|place| gathered.get_mut(*place)) {
             cluster.members.push(member);
         }
@@ -164,7 +178,7 @@ fn gather(
     gathered
 }
 
-type Places = HashMap<u32, usize, BuildHasherDefault<OrdinalHasher>>;
+type Numbers = HashMap<u32, u32, BuildHasherDefault<OrdinalHasher>>;
 
 /// Spreads ordinals, which nobody outside chooses, faster than the hash that is safe from enemies.
 #[derive(Default)]

@@ -18,6 +18,8 @@ pub(crate) struct Searchable {
     /// That of a large block, once it is built.
     built: Arc<OnceLock<Box<dyn VectorIndex>>>,
     owners: Owners,
+    /// Whether some item has several rows.
+    is_several: bool,
 }
 
 /// Whose each row is.
@@ -98,13 +100,16 @@ impl Searchable {
             index: generation.index(),
             built: Arc::default(),
             owners: Owners::Plain,
+            is_several: false,
         }
     }
 
     /// Vectors of some items: row `i` belongs to `owners[i]`, ascending.
     pub(crate) fn of_some(vectors: Arc<VectorBlock>, owners: Vec<u32>) -> Self {
         let is_plain = (0..).zip(&owners).all(|(row, owner)| row == *owner);
+        let is_several = owners.windows(2).any(|pair| pair[0] == pair[1]);
         Self {
+            is_several,
             index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
             vectors,
             built: Arc::default(),
@@ -118,7 +123,9 @@ impl Searchable {
 
     /// Vectors that items share: `pairs` of an item and its row, ascending.
     pub(crate) fn shared(vectors: Arc<VectorBlock>, pairs: Vec<(u32, u32)>) -> Self {
+        let is_several = pairs.windows(2).any(|pair| pair[0].0 == pair[1].0);
         Self {
+            is_several,
             index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
             built: Arc::default(),
             owners: Owners::Shared(SharedRows::new(vectors.len(), pairs)),
@@ -183,8 +190,10 @@ impl Searchable {
             }
         };
         hits.sort_unstable();
-        let mut seen = RoaringBitmap::new();
-        hits.retain(|hit| seen.insert(hit.ordinal));
+        if self.is_several {
+            let mut seen = RoaringBitmap::new();
+            hits.retain(|hit| seen.insert(hit.ordinal));
+        }
         Ok(hits)
     }
 
