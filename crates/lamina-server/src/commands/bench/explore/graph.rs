@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use lamina_index::{
-    ExactIndex, ExpectedGeneration, FileBytes, FrozenIndex, Generation, StopFlag, VectorIndex,
+    ExactIndex, ExpectedGeneration, FileBytes, FrozenIndex, Generation, Hit, StopFlag, VectorIndex,
 };
 use serde::Serialize;
 
+use super::queries::{FAMILY_DISTANCE, GROUP_DISTANCE};
 use super::vectors;
 use crate::commands::bench::index::recall;
 use crate::commands::bench::index::vectors::Random;
@@ -20,6 +21,8 @@ const K: usize = 10;
 /// Candidates kept by a walk for ten hits, as the server has it, and twice as many.
 const BREADTHS: [usize; 2] = [64, 128];
 const QUERIES: usize = 200;
+/// Of them, those that are asked for everything within a distance.
+const RANGE_QUERIES: usize = 50;
 const SEED: u64 = 0x9EA2_C4E5;
 
 /// What the index does.
@@ -33,6 +36,18 @@ pub struct GraphCosts {
     scan_cpu_ms: f64,
     /// Candidates kept, share of the ten nearest that were found, CPU milliseconds of a search.
     walks: Vec<(usize, f64, f64)>,
+    /// Searches for everything within a distance.
+    ranges: Vec<Range>,
+}
+
+/// What searches for everything within a distance found.
+#[derive(Debug, Serialize)]
+struct Range {
+    within: f32,
+    /// Mean number of rows there are.
+    rows: f64,
+    recall: f64,
+    cpu_ms: f64,
 }
 
 /// Opens the file and searches for the ten nearest of vectors that are not in it.
@@ -74,7 +89,31 @@ pub fn measure(path: &Path, expected: &ExpectedGeneration) -> anyhow::Result<Gra
         let cpu_ms = each(start);
         walks.push((breadth, recall(&found, &truth), cpu_ms));
     }
+    let mut ranges = Vec::new();
+    for within in [GROUP_DISTANCE, FAMILY_DISTANCE] {
+        let asked = &queries[..RANGE_QUERIES];
+        let search = |index: &dyn VectorIndex| {
+            asked
+                .iter()
+                .map(|query| index.range_search(query, within, None, &stop))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let truth = search(&exact)?;
+        // What the first search needs stays.
+        search(&index)?;
+        let start = process_cpu();
+        let found = search(&index)?;
+        let cpu_ms = each(start) * queries.len() as f64 / asked.len() as f64;
+        let count = |all: &[Vec<Hit>]| all.iter().map(Vec::len).sum::<usize>() as f64;
+        ranges.push(Range {
+            within,
+            rows: count(&truth) / asked.len() as f64,
+            recall: count(&found) / count(&truth),
+            cpu_ms,
+        });
+    }
     Ok(GraphCosts {
+        ranges,
         load_wall_s,
         is_mapped: file.is_mapped(),
         file_bytes_per_vector: fs_err::metadata(path)?.len() as f64 / rows.len() as f64,
@@ -96,6 +135,17 @@ impl GraphCosts {
         for (breadth, recall, cpu_ms) in &self.walks {
             output::line(format_args!(
                 "  breadth {breadth:>4}  recall {recall:.4}  {cpu_ms:.4} CPU ms"
+            ));
+        }
+        for Range {
+            within,
+            rows,
+            recall,
+            cpu_ms,
+        } in &self.ranges
+        {
+            output::line(format_args!(
+                "  within {within}  {rows:.0} rows  recall {recall:.4}  {cpu_ms:.3} CPU ms"
             ));
         }
     }

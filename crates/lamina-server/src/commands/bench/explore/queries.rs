@@ -9,8 +9,8 @@ use super::texts;
 use crate::commands::bench::client::encoded;
 
 /// Distance up to which a picture finds its group, and its family.
-const GROUP_DISTANCE: f32 = 0.3;
-const FAMILY_DISTANCE: f32 = 0.5;
+pub const GROUP_DISTANCE: f32 = 0.3;
+pub const FAMILY_DISTANCE: f32 = 0.5;
 
 /// One request.
 #[derive(Debug, Clone, Default)]
