@@ -40,6 +40,8 @@ mod products;
 mod scores;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod test_numbers;
 mod twins;
 mod vectors;
 mod wide_bytes;

@@ -326,22 +326,13 @@ mod tests {
     use super::*;
     use crate::exact::scan;
     use crate::hits::Wanted;
+    use crate::test_numbers::normals;
 
     const DIMENSION: usize = 300;
 
     /// Groups of 50 around a common mean, as embeddings lie, seeded.
     fn block(rows: usize) -> VectorBlock {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut normal = || {
-            let mut sum = -6.0;
-            for _ in 0..12 {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                sum += (state >> 40) as f32 / (1 << 24) as f32;
-            }
-            sum
-        };
+        let mut normal = normals(0x9E37_79B9_7F4A_7C15);
         let mean: Vec<f32> = (0..DIMENSION).map(|_| normal()).collect();
         let centres: Vec<Vec<f32>> = (0..rows / 50)
             .map(|_| mean.iter().map(|mean| mean + normal()).collect())

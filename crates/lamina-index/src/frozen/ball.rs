@@ -313,6 +313,7 @@ mod tests {
     use lamina_types::Embedding;
 
     use super::*;
+    use crate::test_numbers::normals;
     use crate::{ExactIndex, FrozenGraph, FrozenIndex, IndexSettings, VectorIndex};
 
     const DIMENSION: usize = 256;
@@ -321,17 +322,7 @@ mod tests {
 
     /// Crowds around a common mean, seeded.
     fn crowds() -> Vec<Embedding> {
-        let mut state = 0x2545_F491_4F6C_DD1D_u64;
-        let mut normal = || {
-            let mut sum = -6.0;
-            for _ in 0..12 {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                sum += (state >> 40) as f32 / (1 << 24) as f32;
-            }
-            sum
-        };
+        let mut normal = normals(0x2545_F491_4F6C_DD1D);
         let mut around = |centre: &[f32], spread: f32| -> Vec<f32> {
             let offset = |value: &f32| value + spread * normal();
             centre.iter().map(offset).collect()
