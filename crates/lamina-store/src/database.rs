@@ -63,7 +63,7 @@ impl DatabaseOptions {
 ///
 /// Connections go back to the pool clean: dropping a future in the middle of `begin` leaves a transaction open that the
 /// driver does not know of (hardening P23), so each released connection is rolled back, or closed when that fails. Those that
-/// were idle for a second are tested before they are used, so that a restart of Postgres costs no answer.
+/// were idle for a second are tested before they are used, so that a restart of Postgres that takes longer costs no answer.
 ///
 /// # Errors
 /// A bad URL or refused login at once; an absent database after `start_timeout`.
