@@ -70,15 +70,15 @@ pub fn measure(path: &Path, expected: &ExpectedGeneration) -> anyhow::Result<Gra
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let (exact, stop) = (ExactIndex::new(Arc::clone(rows)), StopFlag::new());
-    let each = |since: Duration| {
-        process_cpu().saturating_sub(since).as_secs_f64() * 1000.0 / queries.len() as f64
+    let each = |since: Duration, asked: usize| {
+        process_cpu().saturating_sub(since).as_secs_f64() * 1000.0 / asked as f64
     };
     let start = process_cpu();
     let truth = queries
         .iter()
         .map(|query| exact.search(query, K, None, &stop))
         .collect::<Result<Vec<_>, _>>()?;
-    let scan_cpu_ms = each(start);
+    let scan_cpu_ms = each(start, queries.len());
     let mut walks = Vec::new();
     for breadth in BREADTHS {
         let start = process_cpu();
@@ -86,7 +86,7 @@ pub fn measure(path: &Path, expected: &ExpectedGeneration) -> anyhow::Result<Gra
             .iter()
             .map(|query| index.walk(query, K, breadth, None, &stop))
             .collect::<Result<Vec<_>, _>>()?;
-        let cpu_ms = each(start);
+        let cpu_ms = each(start, queries.len());
         walks.push((breadth, recall(&found, &truth), cpu_ms));
     }
     let mut ranges = Vec::new();
@@ -103,7 +103,7 @@ pub fn measure(path: &Path, expected: &ExpectedGeneration) -> anyhow::Result<Gra
         search(&index)?;
         let start = process_cpu();
         let found = search(&index)?;
-        let cpu_ms = each(start) * queries.len() as f64 / asked.len() as f64;
+        let cpu_ms = each(start, asked.len());
         let count = |all: &[Vec<Hit>]| all.iter().map(Vec::len).sum::<usize>() as f64;
         ranges.push(Range {
             within,
