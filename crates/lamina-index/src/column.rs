@@ -1,4 +1,4 @@
-//! Lists of plain numbers that are owned or lie in a mapped file.
+//! Lists of plain numbers that are owned, lie in a mapped file, or were copied from one to huge pages.
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 
 use crate::FileBytes;
+use crate::wide_bytes::WideBytes;
 
 #[cfg(target_endian = "big")]
 compile_error!("index files are little-endian and are used where they lie");
@@ -17,7 +18,12 @@ pub(crate) enum Column<T> {
     Owned(Vec<T>),
     /// A range of bytes of a file, aligned and a whole number of values: see [`Column::shared`].
     Shared(Arc<FileBytes>, Range<usize>),
+    /// On huge pages, aligned and a whole number of values: see [`Column::on_wide_pages`].
+    Wide(Arc<WideBytes>),
 }
+
+/// Values of a mapped file from which copying them to huge pages pays, in bytes: below it, their pages are all known anyway.
+const WIDE_FROM: usize = 4 << 20;
 
 impl<T: Pod> Column<T> {
     /// A range of the bytes of a file, without a copy where they are aligned; `None` when the range is no whole number of
@@ -34,10 +40,27 @@ impl<T: Pod> Column<T> {
     }
 
     /// Bytes of memory of its own; pages of a mapped file belong to the system's cache.
-    pub(crate) const fn bytes_owned(&self) -> usize {
+    pub(crate) fn bytes_owned(&self) -> usize {
         match self {
             Self::Owned(values) => values.capacity() * size_of::<T>(),
             Self::Shared(..) => 0,
+            Self::Wide(bytes) => bytes.len(),
+        }
+    }
+
+    /// The same values where reading them here and there is quickest. Of a mapped file, each read first looks for one of many
+    /// small pages, which takes longer than the read itself.
+    pub(crate) fn on_wide_pages(self) -> Self {
+        let Self::Shared(file, range) = &self else {
+            return self;
+        };
+        if range.len() < WIDE_FROM {
+            return self;
+        }
+        let wide = WideBytes::copied(&file[range.clone()]);
+        match bytemuck::try_cast_slice::<u8, T>(&wide) {
+            Ok(_) => Self::Wide(Arc::new(wide)),
+            Err(_) => self,
         }
     }
 
@@ -46,14 +69,14 @@ impl<T: Pod> Column<T> {
         bytemuck::cast_slice(self)
     }
 
-    /// For adding values; those of a file are copied first.
+    /// For adding values; those that others may hold are copied first.
     pub(crate) fn make_owned(&mut self) -> &mut Vec<T> {
-        if let Self::Shared(..) = self {
+        if let Self::Shared(..) | Self::Wide(_) = self {
             *self = Self::Owned(self.to_vec());
         }
         match self {
             Self::Owned(values) => values,
-            Self::Shared(..) => unreachable!("made owned above"),
+            Self::Shared(..) | Self::Wide(_) => unreachable!("made owned above"),
         }
     }
 }
@@ -66,6 +89,8 @@ impl<T: Pod> Deref for Column<T> {
             Self::Owned(values) => values,
             // Range and alignment were looked at when it was made, and the bytes of a file stay where they are.
             Self::Shared(file, range) => bytemuck::cast_slice(&file[range.clone()]),
+            // Alignment was looked at when it was made.
+            Self::Wide(bytes) => bytemuck::cast_slice(bytes),
         }
     }
 }
@@ -104,6 +129,16 @@ mod tests {
         assert_eq!(shared.count(), 1);
         assert!(Column::<u32>::shared(&file, 0..15).is_none());
         assert!(Column::<u32>::shared(&file, 60..68).is_none());
+        let large =
+            Column::<u32>::shared(&Arc::new(FileBytes::from(vec![3; WIDE_FROM])), 0..WIDE_FROM);
+        let wide = large.unwrap().on_wide_pages();
+        assert!(matches!(wide, Column::Wide(_)) && wide.iter().all(|one| *one == 0x0303_0303));
+        assert_eq!(wide.bytes_owned(), WIDE_FROM);
+        let mut more = wide.clone();
+        more.make_owned().push(7);
+        assert_eq!((more.len(), wide.len()), (WIDE_FROM / 4 + 1, WIDE_FROM / 4));
+        let small = places[0].clone().on_wide_pages();
+        assert!(!matches!(small, Column::Wide(_)));
         let mut grown = places[0].clone();
         grown.make_owned().push(7);
         assert_eq!((grown.len(), places[0].len()), (5, 4));

@@ -99,13 +99,16 @@ impl Generation {
             .graph
             .as_ref()
             .map_or(0, |graph| graph.bytes_in_memory());
+        self.bytes_beside_index() + self.vectors.bytes_in_memory() + graph
+    }
+
+    /// Bytes held beside what the index holds: neighbours, duplicates, clusters, scores.
+    pub fn bytes_beside_index(&self) -> usize {
         let lists = self.levels.iter().map(Vec::capacity).sum::<usize>()
             + self.uniqueness.capacity()
             + self.outlier_confidence.capacity()
             + self.duplicate_confidence.capacity();
         size_of::<Self>()
-            + self.vectors.bytes_in_memory()
-            + graph
             + self.neighbours.bytes_in_memory()
             + self.duplicates.bytes_in_memory()
             + lists * size_of::<u32>()

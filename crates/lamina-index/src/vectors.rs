@@ -233,6 +233,7 @@ impl VectorBlock {
     #[inline]
     pub(crate) fn fetch(&self, ordinal: usize) {
         prefetch(self.row(ordinal), usize::MAX);
+        prefetch(&self.scales[ordinal..=ordinal], usize::MAX);
     }
 
     /// How many rows are allowed.

@@ -21,6 +21,12 @@ impl WideBytes {
         let _ = map.advise(memmap2::Advice::HugePage);
         Self::Mapped(map)
     }
+
+    pub(crate) fn copied(bytes: &[u8]) -> Self {
+        let mut copy = Self::zeros(bytes.len());
+        copy.copy_from_slice(bytes);
+        copy
+    }
 }
 
 impl Deref for WideBytes {

@@ -103,7 +103,7 @@ pub(super) fn decode(
             .column(bytes)
             .ok_or_else(|| section.problem("wrong length"))
     };
-    let ground = column(count * STRIDE)?;
+    let ground = column(count * STRIDE)?.on_wide_pages();
     let mut layers = Vec::with_capacity(sizes.layers.len());
     for points in &sizes.layers {
         layers.push(Layer {

@@ -51,6 +51,9 @@ const AT_ONCE: usize = 48;
 /// Points of the ball that were met later and are walked through earlier.
 const LINKS_AHEAD: usize = 16;
 
+/// How long before its turn the links of a point that was met long ago are asked for again.
+const AGAIN_AHEAD: usize = 8;
+
 /// Steps between two looks at the stop flag.
 const STEPS_AT_ONCE: usize = 64;
 
@@ -114,10 +117,14 @@ impl<'a> Way<'a> {
         way
     }
 
-    /// A point of the ball to be walked through: one whose links were asked for a while ago, so that they are there.
-    fn next_inside(&mut self) -> Option<u32> {
+    /// A point of the ball to be walked through, one whose links were asked for a while ago, so that they are there; and one
+    /// whose turn is soon if no more are met, whose links may be gone again.
+    fn next_inside(&mut self) -> Option<(u32, Option<u32>)> {
         let last = self.waiting.len().checked_sub(1)?;
-        Some(self.waiting.swap_remove(last.saturating_sub(LINKS_AHEAD)))
+        let place = last.saturating_sub(LINKS_AHEAD);
+        let soon = place.checked_sub(AGAIN_AHEAD);
+        let soon = soon.map(|place| self.waiting[place]);
+        Some((self.waiting.swap_remove(place), soon))
     }
 
     /// The point beyond the ball to be walked through next.
@@ -256,7 +263,12 @@ impl Walker<'_> {
         let mut count = 0;
         while count < AT_ONCE {
             let next = match way.next_inside() {
-                Some(point) => point,
+                Some((point, soon)) => {
+                    if let Some(soon) = soon {
+                        self.fetch_links(soon);
+                    }
+                    point
+                }
                 None if count == 0 => way.next_beyond()?,
                 None => break,
             };

@@ -1,4 +1,4 @@
-//! The frozen graph: links between ordinals in fixed rows, immutable, in memory or in a mapped file.
+//! The frozen graph: links between ordinals in fixed rows, immutable, in memory or, those of the upper layers, in a mapped file.
 //!
 //! [`FrozenGraph::build`] lets `hnsw_rs` grow a graph, exports its links ([`export`]), chooses each row anew with the
 //! diversity rule ([`rows`]), makes every point reachable ([`repair`]) and searches every point for itself. [`walk`] is the
@@ -110,7 +110,7 @@ impl FrozenGraph {
         self.stragglers.len()
     }
 
-    /// Bytes held; links of a mapped file are in the system's cache and not counted.
+    /// Bytes held; the few links of a mapped file that stay there are in the system's cache and not counted.
     pub fn bytes_in_memory(&self) -> usize {
         let layers: usize = self
             .layers
