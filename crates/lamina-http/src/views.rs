@@ -100,13 +100,18 @@ fn media_info(media: MediaView, linker: &Linker) -> MediaInfo {
         EntityType::Images => (Variant::Original, Variant::Thumbnail),
         EntityType::Objects => (Variant::Crop, Variant::CropThumbnail),
     };
+    let media_uri = linker.link(media.media_id, whole);
+    let image_uri = match media.entity_type {
+        EntityType::Images => media_uri.clone(),
+        EntityType::Objects => linker.link(media.image_id, Variant::Original),
+    };
     MediaInfo {
         kind: kind_of(media.entity_type).to_owned(),
         media_id: media.media_id,
-        media_uri: linker.link(media.media_id, whole),
+        media_uri,
         media_thumb_uri: linker.link(media.media_id, small),
         image_id: media.image_id,
-        image_uri: linker.link(media.image_id, Variant::Original),
+        image_uri,
         caption: media.caption,
         file_name: media.file_name,
         original_uri: media.original_uri,
