@@ -109,7 +109,7 @@ async fn uploaded(
     let id = AnchorId::from_uuid(query.id);
     let anchor = anchors::find(context.pool(), context.dataset_id(), id).await?;
     // A vector of another space cannot be compared: the dataset was indexed anew since the upload.
-    let anchor = anchor.filter(|anchor| anchor.key == context.space.key);
+    let anchor = anchor.filter(|anchor| anchor.key == *context.key());
     anchor.map(|anchor| decoded(&anchor.vector)).transpose()
 }
 
@@ -130,7 +130,7 @@ async fn of_item(context: &Context<'_>, id: Uuid) -> Result<Option<Vec<f32>>, Ex
     {
         return Ok(Some(context.snapshot.generation().vectors.unit_row(place)));
     }
-    let key = &context.space.key;
+    let key = context.key();
     let stored = match context.entity_type() {
         EntityType::Objects => vectors::of_picture(pool, dataset, picture, key).await?,
         EntityType::Images => vectors::of_object(pool, dataset, object, key).await?,

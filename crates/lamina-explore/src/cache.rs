@@ -91,6 +91,22 @@ impl<K: Copy + Eq + Hash + Debug, T: Weighed> SnapshotCache<K, T> {
         }
     }
 
+    /// The value of `key` at `revision` or later, if it is there.
+    pub fn loaded(&self, key: K, revision: i64) -> Option<Arc<T>> {
+        let value = {
+            let mut entries = self.lock();
+            entries.clock += 1;
+            let now = entries.clock;
+            let entry = entries.by_key.get_mut(&key);
+            let entry = entry.filter(|entry| entry.revision >= revision)?;
+            let value = entry.cell.get().cloned()?;
+            entry.last_used = now;
+            value
+        };
+        self.settle(key, false);
+        Some(value)
+    }
+
     /// Bytes held by loaded values.
     pub fn bytes_in_memory(&self) -> usize {
         self.lock().by_key.values().map(Entry::bytes).sum()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lamina_store::datasets::Dataset;
 use lamina_store::spaces::DatasetSpace;
 use lamina_store::sqlx::PgPool;
-use lamina_types::{DatasetId, EntityType};
+use lamina_types::{DatasetId, EntityType, SpaceKey};
 use roaring::RoaringBitmap;
 
 use crate::encoders::Encoders;
@@ -23,8 +23,6 @@ use crate::{DatasetSnapshot, ExploreError};
 pub(crate) struct Context<'a> {
     pub(crate) library: &'a Library,
     pub(crate) dataset: &'a Dataset,
-    /// What clusters and anchors are compared in.
-    pub(crate) space: &'a DatasetSpace,
     pub(crate) snapshot: &'a Arc<DatasetSnapshot>,
     pub(crate) texts: &'a TextVectors,
 }
@@ -49,8 +47,13 @@ impl<'a> Context<'a> {
     }
 
     /// Pictures or objects.
-    pub(crate) const fn entity_type(&self) -> EntityType {
-        self.space.entity_type
+    pub(crate) fn entity_type(&self) -> EntityType {
+        self.snapshot.entity_type()
+    }
+
+    /// What clusters and anchors are compared in.
+    pub(crate) fn key(&self) -> &'a SpaceKey {
+        &self.snapshot.generation().header.key
     }
 
     /// The tags as they are now, of pictures.

@@ -40,6 +40,9 @@ pub enum ExploreError {
     /// The database or the blob store failed.
     #[error(transparent)]
     Store(#[from] lamina_store::StoreError),
+    /// A file for what is kept at hand could not be written or read.
+    #[error("what pages show could not be kept on the disk: {0}")]
+    Disk(#[from] std::io::Error),
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] lamina_jobs::QueueError),

@@ -13,6 +13,7 @@ use lamina_types::{
     Space,
 };
 use roaring::RoaringBitmap;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::anchors;
@@ -25,7 +26,7 @@ use crate::grouping::Grouping;
 use crate::hydrate;
 use crate::matching::{Node, evaluate};
 use crate::members::Member;
-use crate::opening::{Library, Opened};
+use crate::opening::Library;
 use crate::plan::{ExplorePlan, PAGE_SIZE, Region};
 use crate::texts::TextVectors;
 use crate::threshold_sense::ThresholdSense;
@@ -68,6 +69,7 @@ impl Explorer {
             options,
             snapshots: SnapshotCache::new(options.snapshot_bytes),
             stop: StopFlag::new(),
+            reading: TaskTracker::new(),
         };
         Self(Arc::new(Inner {
             library,
@@ -75,9 +77,13 @@ impl Explorer {
         }))
     }
 
-    /// Ends what is being built in memory: graphs, and rebuilds of damaged generations.
-    pub fn stop(&self) {
-        self.0.library.stop.stop();
+    /// Ends what is being built in memory, graphs and rebuilds of damaged generations, and what is read in the background; waits for
+    /// the latter.
+    pub async fn stop(&self) {
+        let library = &self.0.library;
+        library.stop.stop();
+        library.reading.close();
+        library.reading.wait().await;
     }
 
     /// Bytes held by loaded datasets.
@@ -94,13 +100,16 @@ impl Explorer {
         access: &DatasetAccess,
         entity_type: EntityType,
     ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
-        let opened = self.open(access, entity_type).await?;
-        Ok(opened.map(|opened| opened.snapshot))
+        self.open(access, entity_type).await
     }
 
     /// The database it reads from.
     pub fn pool(&self) -> &PgPool {
         &self.0.library.pool
+    }
+
+    pub(crate) fn library(&self) -> &Library {
+        &self.0.library
     }
 
     /// The models at hand.
@@ -117,22 +126,24 @@ impl Explorer {
         access: &DatasetAccess,
         plan: &ExplorePlan,
     ) -> Result<ExplorePage, ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok(ExplorePage::default());
         };
         let first = plan.page_number as usize * PAGE_SIZE;
-        let nodes = self.resolve(access, plan, &opened).await?;
-        let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
+        let nodes = self.resolve(access, plan, &snapshot).await?;
+        let (searched, grouping) = (Arc::clone(&snapshot), Grouping::of(plan));
         let (page, total) = tokio::task::spawn_blocking(move || {
-            let matched = evaluate(nodes, &snapshot)?;
+            let matched = evaluate(nodes, &searched)?;
             // Not on a thread of everybody's: the first page makes them.
-            let _ = snapshot.label_lists();
-            Ok::<_, ExploreError>(grouping.page(&matched, &snapshot, first))
+            let _ = searched.label_lists();
+            Ok::<_, ExploreError>(grouping.page(&matched, &searched, first))
         })
         .await??;
-        let assembly = self.assembly(access, plan, &opened.snapshot);
+        let assembly = self.assembly(access, plan, &snapshot);
+        let clusters = assembly.clusters(page).await?;
+        self.read_behind(access.id(), &snapshot);
         Ok(ExplorePage {
-            clusters: assembly.clusters(page).await?,
+            clusters,
             total_pages: u32::try_from(total.div_ceil(PAGE_SIZE)).unwrap_or(u32::MAX),
         })
     }
@@ -147,17 +158,17 @@ impl Explorer {
         id: ClusterId,
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok(None);
         };
-        let Some(members) = self.cluster_members(access, id, plan, &opened).await? else {
+        let Some(members) = self.cluster_members(access, id, plan, &snapshot).await? else {
             return Ok(None);
         };
         let first = plan.page_number as usize * PAGE_SIZE;
         let page: Vec<Member> = members.into_iter().skip(first).take(PAGE_SIZE).collect();
         let pool = &self.0.library.pool;
         Ok(Some(
-            hydrate::views(pool, access.dataset(), &opened.snapshot, &page).await?,
+            hydrate::views(pool, access.dataset(), &snapshot, &page).await?,
         ))
     }
 
@@ -172,20 +183,19 @@ impl Explorer {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<u32>>, ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok(cluster.is_none().then(Vec::new));
         };
-        let snapshot = Arc::clone(&opened.snapshot);
         let items: RoaringBitmap = match cluster {
-            Some(id) => match self.cluster_members(access, id, plan, &opened).await? {
+            Some(id) => match self.cluster_members(access, id, plan, &snapshot).await? {
                 Some(members) => members.iter().map(|member| member.ordinal).collect(),
                 None => return Ok(None),
             },
             None => {
-                let nodes = self.resolve(access, plan, &opened).await?;
-                let snapshot = Arc::clone(&snapshot);
+                let nodes = self.resolve(access, plan, &snapshot).await?;
+                let searched = Arc::clone(&snapshot);
                 tokio::task::spawn_blocking(move || {
-                    evaluate(nodes, &snapshot).map(|matched| matched.ordinals(&snapshot))
+                    evaluate(nodes, &searched).map(|matched| matched.ordinals(&searched))
                 })
                 .await??
             }
@@ -202,11 +212,10 @@ impl Explorer {
         access: &DatasetAccess,
         plan: &ExplorePlan,
     ) -> Result<(Vec<u32>, u64), ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok((Vec::new(), 0));
         };
-        let nodes = self.resolve(access, plan, &opened).await?;
-        let snapshot = Arc::clone(&opened.snapshot);
+        let nodes = self.resolve(access, plan, &snapshot).await?;
         tokio::task::spawn_blocking(move || {
             let items = evaluate(nodes, &snapshot)?.ordinals(&snapshot);
             let count = items.len();
@@ -220,23 +229,23 @@ impl Explorer {
         access: &DatasetAccess,
         id: ClusterId,
         plan: &ExplorePlan,
-        opened: &Opened,
+        snapshot: &Arc<DatasetSnapshot>,
     ) -> Result<Option<Vec<Member>>, ExploreError> {
         let (explorer, access_, plan_) = (self.clone(), access.clone(), plan.clone());
-        let snapshot = Arc::clone(&opened.snapshot);
+        let searched = Arc::clone(snapshot);
         let found = tokio::task::spawn_blocking(move || {
-            let assembly = explorer.assembly(&access_, &plan_, &snapshot);
+            let assembly = explorer.assembly(&access_, &plan_, &searched);
             assembly.find_cluster(id)
         })
         .await?;
         let Some((grouping, first_ordinal)) = found else {
             return Ok(None);
         };
-        let nodes = self.resolve(access, plan, opened).await?;
-        let snapshot = Arc::clone(&opened.snapshot);
+        let nodes = self.resolve(access, plan, snapshot).await?;
+        let searched = Arc::clone(snapshot);
         let members = tokio::task::spawn_blocking(move || {
-            let matched = evaluate(nodes, &snapshot)?;
-            Ok::<_, ExploreError>(grouping.members(&matched, &snapshot, first_ordinal))
+            let matched = evaluate(nodes, &searched)?;
+            Ok::<_, ExploreError>(grouping.members(&matched, &searched, first_ordinal))
         })
         .await??;
         Ok(Some(members))
@@ -252,7 +261,7 @@ impl Explorer {
         entity_type: EntityType,
         id: Uuid,
     ) -> Result<Option<ItemView>, ExploreError> {
-        let Some(opened) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.open(access, entity_type).await? else {
             return Ok(None);
         };
         let (pool, dataset) = (&self.0.library.pool, access.id());
@@ -269,8 +278,8 @@ impl Explorer {
         let Some(ordinal) = ordinal else {
             return Ok(None);
         };
-        self.with_label_issues(dataset, &opened.snapshot).await?;
-        hydrate::item(pool, access.dataset(), &opened.snapshot, ordinal).await
+        self.with_label_issues(dataset, &snapshot).await?;
+        hydrate::item(pool, access.dataset(), &snapshot, ordinal).await
     }
 
     /// Has the issues of labels worked out, if they are not.
@@ -292,10 +301,9 @@ impl Explorer {
         threshold: SimilarityThreshold,
         entity_type: EntityType,
     ) -> Result<ExploreMetadata, ExploreError> {
-        let Some(opened) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.open(access, entity_type).await? else {
             return Ok(ExploreMetadata::default());
         };
-        let snapshot = opened.snapshot;
         Ok(tokio::task::spawn_blocking(move || ExploreMetadata {
             clusters_count: snapshot.clusters(threshold).len() as u64,
             media_count: snapshot.len() as u64,
@@ -351,7 +359,7 @@ impl Explorer {
         &self,
         access: &DatasetAccess,
         entity_type: EntityType,
-    ) -> Result<Option<Opened>, ExploreError> {
+    ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
         self.0.library.open(access.dataset(), entity_type).await
     }
 
@@ -375,13 +383,12 @@ impl Explorer {
         &self,
         access: &DatasetAccess,
         plan: &ExplorePlan,
-        opened: &Opened,
+        snapshot: &Arc<DatasetSnapshot>,
     ) -> Result<Vec<Node>, ExploreError> {
         let context = Context {
             library: &self.0.library,
             dataset: access.dataset(),
-            space: &opened.space,
-            snapshot: &opened.snapshot,
+            snapshot,
             texts: &self.0.texts,
         };
         let anchor = plan.anchor.map(|anchor| Similarity {

@@ -1,12 +1,12 @@
 //! The reading side: snapshots of datasets in memory, anchors, plans, pages of clusters.
 //!
-//! Owns what is kept in memory of a dataset and how a page is put together. Must not know HTTP, nor write anything but
-//! anchors and the request for a rebuild.
+//! Owns what is kept at hand of a dataset and how a page is put together. Must not know HTTP, nor write anything but anchors, the
+//! request for a rebuild, and files without a name for what needs no memory.
 //!
 //! One request: the caller hands over a [`DatasetAccess`](lamina_store::datasets::DatasetAccess) and an [`ExplorePlan`];
 //! [`Explorer`] takes the snapshot of the dataset's revision from memory (or loads it, once for all who wait), turns the
-//! plan into members with distances, groups them into the clusters of the level, cuts one page and fills it with one
-//! round of queries. Everything before the last step works on ordinals.
+//! plan into members with distances, groups them into the clusters of the level, cuts one page and fills it from what is at
+//! hand, or with one round of queries. Everything before the last step works on ordinals.
 
 mod anchors;
 mod assembly;
@@ -33,6 +33,7 @@ mod plan;
 mod saved;
 mod searchable;
 mod selection;
+mod shown;
 mod snapshot;
 mod tag_column;
 mod texts;

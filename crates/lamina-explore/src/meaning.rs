@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use lamina_store::spaces::{self, DatasetSpace};
+use lamina_store::spaces::DatasetSpace;
 use lamina_types::{EntityType, Space};
 
 use crate::ExploreError;
@@ -37,13 +37,13 @@ impl Among {
 /// The searches that a text stands for; none when the dataset has nothing to compare it with.
 ///
 /// # Errors
-/// No package is installed for any of the spaces; the model, the database.
+/// No package is installed for any of the spaces; the model; the database, for vectors that are not loaded yet.
 pub(crate) async fn probes(
     context: &Context<'_>,
     text: &str,
     among: Among,
 ) -> Result<Vec<Probe>, ExploreError> {
-    let all = spaces::list(context.pool(), context.dataset_id()).await?;
+    let all = context.snapshot.spaces();
     let encoding = match context.entity_type() {
         EntityType::Images => Space::MultimodelImage,
         EntityType::Objects => Space::MultimodelObject,

@@ -1,4 +1,4 @@
-//! A dataset opened for one request: its snapshot from memory, or loaded.
+//! A dataset opened for a request: its snapshot from memory, or loaded.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use lamina_store::text_vectors::{self, CaptionTexts};
 use lamina_store::vectors;
 use lamina_store::{BlobStore, sqlx::PgPool};
 use lamina_types::{DatasetId, EntityType, INDEX_SLOT, Space, SpaceKey};
+use tokio_util::task::TaskTracker;
 
 use crate::cache::SnapshotCache;
 use crate::columns::Columns;
@@ -29,12 +30,8 @@ pub(crate) struct Library {
     pub(crate) options: ExplorerOptions,
     pub(crate) snapshots: SnapshotCache<(DatasetId, EntityType), DatasetSnapshot>,
     pub(crate) stop: StopFlag,
-}
-
-/// A dataset opened for one request.
-pub(crate) struct Opened {
-    pub(crate) space: DatasetSpace,
-    pub(crate) snapshot: Arc<DatasetSnapshot>,
+    /// What is read in the background.
+    pub(crate) reading: TaskTracker,
 }
 
 impl Library {
@@ -46,18 +43,22 @@ impl Library {
         &self,
         dataset: &Dataset,
         entity_type: EntityType,
-    ) -> Result<Option<Opened>, ExploreError> {
+    ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
         if !dataset.status.is_browsable() {
             return Ok(None);
         }
-        let found = spaces::find(&self.pool, dataset.id, entity_type, Space::Index).await?;
-        let Some(space) = found else {
+        let (key, revision) = ((dataset.id, entity_type), dataset.revision);
+        if let Some(snapshot) = self.snapshots.loaded(key, revision) {
+            return Ok(Some(snapshot));
+        }
+        let spaces = spaces::list(&self.pool, dataset.id).await?;
+        let is_own =
+            |space: &&DatasetSpace| space.entity_type == entity_type && space.space == Space::Index;
+        let Some(space) = spaces.iter().find(is_own).cloned() else {
             return Ok(None);
         };
-        let key = (dataset.id, entity_type);
-        let load = |previous| self.load(dataset, &space, previous);
-        let snapshot = self.snapshots.get(key, dataset.revision, load).await?;
-        Ok(Some(Opened { space, snapshot }))
+        let load = |previous| self.load(dataset, &space, spaces, previous);
+        Ok(Some(self.snapshots.get(key, revision, load).await?))
     }
 
     /// Distances of a space. A dataset whose package is gone can still be looked at, with the distances of today's.
@@ -74,6 +75,7 @@ impl Library {
         &self,
         dataset: &Dataset,
         space: &DatasetSpace,
+        spaces: Vec<DatasetSpace>,
         previous: Option<Arc<DatasetSnapshot>>,
     ) -> Result<DatasetSnapshot, ExploreError> {
         let bands = self.bands(&space.key).await?;
@@ -90,11 +92,11 @@ impl Library {
         let columns = |count| Columns::load(&self.pool, dataset.id, space.entity_type, count);
         if let Some(previous) = previous.filter(|old| old.generation().header == header) {
             let columns = columns(previous.len()).await?;
-            return Ok(previous.renewed(columns));
+            return Ok(previous.renewed(columns, spaces));
         }
         let generation = shelf.take(dataset.id, space, &row).await?;
         let columns = columns(generation.vectors.len()).await?;
-        Ok(DatasetSnapshot::new(generation, columns))
+        Ok(DatasetSnapshot::new(generation, columns, spaces))
     }
 
     /// Has the issues of labels worked out, so that the snapshot has them.

@@ -197,18 +197,9 @@ impl Searchable {
         Ok(hits)
     }
 
-    /// Bytes held; the vectors only if they are not another's.
-    pub(crate) fn bytes_in_memory(&self, with_vectors: bool) -> usize {
-        let vectors = if with_vectors {
-            self.vectors.bytes_in_memory()
-        } else {
-            0
-        };
-        let built = self.built.get().map_or(0, |index| {
-            index
-                .bytes_in_memory()
-                .saturating_sub(self.vectors.bytes_in_memory())
-        });
+    /// Bytes held, vectors and index included.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        let index = self.built.get().unwrap_or(&self.index).bytes_in_memory();
         let owners = match &self.owners {
             Owners::Plain => 0,
             Owners::One(owners) => owners.capacity(),
@@ -216,7 +207,7 @@ impl Searchable {
                 2 * shared.pairs.capacity() + shared.starts.capacity() + shared.owners.capacity()
             }
         };
-        vectors + built + owners * size_of::<u32>()
+        index + owners * size_of::<u32>()
     }
 }
 

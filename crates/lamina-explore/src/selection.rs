@@ -54,17 +54,17 @@ impl Explorer {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<Member>>, ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok(cluster.is_none().then(Vec::new));
         };
         if let Some(id) = cluster {
-            return self.cluster_members(access, id, plan, &opened).await;
+            return self.cluster_members(access, id, plan, &snapshot).await;
         }
-        let nodes = self.resolve(access, plan, &opened).await?;
-        let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
+        let nodes = self.resolve(access, plan, &snapshot).await?;
+        let (searched, grouping) = (Arc::clone(&snapshot), Grouping::of(plan));
         let members = tokio::task::spawn_blocking(move || {
-            let matched = evaluate(nodes, &snapshot)?;
-            Ok::<_, ExploreError>(grouping.everything(&matched, &snapshot))
+            let matched = evaluate(nodes, &searched)?;
+            Ok::<_, ExploreError>(grouping.everything(&matched, &searched))
         })
         .await??;
         Ok(Some(members))
@@ -80,18 +80,18 @@ impl Explorer {
         plan: &ExplorePlan,
         limit: usize,
     ) -> Result<Vec<MediaView>, ExploreError> {
-        let Some(opened) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
             return Ok(Vec::new());
         };
-        let nodes = self.resolve(access, plan, &opened).await?;
-        let (snapshot, grouping) = (Arc::clone(&opened.snapshot), Grouping::of(plan));
+        let nodes = self.resolve(access, plan, &snapshot).await?;
+        let (searched, grouping) = (Arc::clone(&snapshot), Grouping::of(plan));
         let mut members = tokio::task::spawn_blocking(move || {
-            let matched = evaluate(nodes, &snapshot)?;
-            Ok::<_, ExploreError>(grouping.everything(&matched, &snapshot))
+            let matched = evaluate(nodes, &searched)?;
+            Ok::<_, ExploreError>(grouping.everything(&matched, &searched))
         })
         .await??;
         members.truncate(limit);
-        hydrate::views(self.pool(), access.dataset(), &opened.snapshot, &members).await
+        hydrate::views(self.pool(), access.dataset(), &snapshot, &members).await
     }
 
     /// The pictures that are near-copies of one, by the first step of the ladder; `None` for a picture that the dataset does not
@@ -109,10 +109,9 @@ impl Explorer {
         let Some(ordinal) = found.get(&id).copied() else {
             return Ok(None);
         };
-        let Some(opened) = self.open(access, EntityType::Images).await? else {
+        let Some(snapshot) = self.open(access, EntityType::Images).await? else {
             return Ok(Some(Vec::new()));
         };
-        let snapshot = opened.snapshot;
         let copies = tokio::task::spawn_blocking(move || {
             let groups = snapshot.generation().duplicate_groups(DUPLICATE_LADDER[0]);
             let Some(group) = groups.get(ordinal as usize) else {
@@ -137,10 +136,10 @@ impl Explorer {
         entity_type: EntityType,
         level: SimilarityThreshold,
     ) -> Result<Option<FactSheet>, ExploreError> {
-        let Some(opened) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.open(access, entity_type).await? else {
             return Ok(None);
         };
-        let (dataset, snapshot) = (access.id(), Arc::clone(&opened.snapshot));
+        let dataset = access.id();
         self.with_label_issues(dataset, &snapshot).await?;
         Ok(Some(
             tokio::task::spawn_blocking(move || FactSheet {

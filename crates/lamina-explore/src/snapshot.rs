@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use lamina_index::{Generation, Hit};
+use lamina_store::spaces::DatasetSpace;
 use lamina_types::{EntityType, IssueType, LEVELS, SimilarityThreshold, Space};
 use roaring::RoaringBitmap;
 use tokio::sync::OnceCell;
@@ -16,6 +17,7 @@ use crate::label_issues::LabelIssues;
 use crate::label_lists::LabelLists;
 use crate::members::LevelClusters;
 use crate::searchable::Searchable;
+use crate::shown::ShownPictures;
 use crate::tag_column::LiveTags;
 use crate::word_index::WordIndex;
 use crate::{ExploreError, Member};
@@ -25,8 +27,12 @@ use crate::{ExploreError, Member};
 pub struct DatasetSnapshot {
     derived: Arc<Derived>,
     columns: Columns,
+    /// All vector spaces of the dataset.
+    spaces: Vec<DatasetSpace>,
     /// Tags change often, so they are kept up to date by themselves.
     pub(crate) tags: LiveTags,
+    /// Read in the background once a page was seen.
+    pub(crate) shown: Arc<ShownPictures>,
     /// Loaded when a filter first asks for them.
     facts: OnceCell<Arc<Facts>>,
     /// Loaded when words are first searched for.
@@ -51,26 +57,35 @@ struct Derived {
 
 impl DatasetSnapshot {
     /// Puts a snapshot together; the generation brings its index.
-    pub fn new(generation: Generation, columns: Columns) -> Self {
+    pub fn new(generation: Generation, columns: Columns, spaces: Vec<DatasetSpace>) -> Self {
         let search = Searchable::of_generation(&generation);
         let derived = Derived {
             generation,
             search,
             levels: Default::default(),
         };
-        Self::of(Arc::new(derived), columns, LiveTags::default())
+        let (tags, shown) = (LiveTags::default(), ShownPictures::default());
+        Self::of(Arc::new(derived), (columns, spaces), tags, shown)
     }
 
     /// The same items with new columns: nothing that comes from the generation is done again.
-    pub(crate) fn renewed(&self, columns: Columns) -> Self {
-        Self::of(Arc::clone(&self.derived), columns, self.tags.clone())
+    pub(crate) fn renewed(&self, columns: Columns, spaces: Vec<DatasetSpace>) -> Self {
+        let (derived, tags) = (Arc::clone(&self.derived), self.tags.clone());
+        Self::of(derived, (columns, spaces), tags, self.shown.renewed())
     }
 
-    fn of(derived: Arc<Derived>, columns: Columns, tags: LiveTags) -> Self {
+    fn of(
+        derived: Arc<Derived>,
+        (columns, spaces): (Columns, Vec<DatasetSpace>),
+        tags: LiveTags,
+        shown: ShownPictures,
+    ) -> Self {
         Self {
             derived,
             columns,
+            spaces,
             tags,
+            shown: Arc::new(shown),
             facts: OnceCell::new(),
             words: OnceCell::new(),
             captions: OnceCell::new(),
@@ -99,6 +114,11 @@ impl DatasetSnapshot {
     /// The derived data.
     pub fn generation(&self) -> &Generation {
         &self.derived.generation
+    }
+
+    /// All vector spaces of the dataset, of pictures and of objects.
+    pub(crate) fn spaces(&self) -> &[DatasetSpace] {
+        &self.spaces
     }
 
     /// Labels and measures.
@@ -253,12 +273,17 @@ impl DatasetSnapshot {
 }
 
 impl DatasetSnapshot {
+    /// Bytes of the vectors that clusters are made of, with what searching them takes; what lies in a mapped file is not counted.
+    pub fn bytes_of_index(&self) -> usize {
+        self.derived.search.bytes_in_memory()
+    }
+
     /// Bytes of the vectors of other spaces, with what searching them takes.
     pub fn bytes_of_other_spaces(&self) -> usize {
         [&self.captions, &self.encoding]
             .iter()
             .filter_map(|side| side.get())
-            .map(|side| side.bytes_in_memory(true))
+            .map(|side| side.bytes_in_memory())
             .sum()
     }
 }
@@ -282,8 +307,8 @@ impl Weighed for DatasetSnapshot {
             .label_lists
             .get()
             .map_or(0, LabelLists::bytes_in_memory);
-        derived.generation.bytes_in_memory()
-            + derived.search.bytes_in_memory(false)
+        derived.generation.bytes_beside_index()
+            + self.bytes_of_index()
             + levels
             + self.bytes_of_other_spaces()
             + facts
@@ -292,6 +317,7 @@ impl Weighed for DatasetSnapshot {
             + issues
             + self.columns.bytes_in_memory()
             + self.tags.bytes_in_memory()
+            + self.shown.bytes_in_memory()
             + self.handed_out.bytes_in_memory()
     }
 }

@@ -39,7 +39,7 @@ pub struct ClusterView {
 }
 
 /// One member: a picture or an object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaView {
     /// Picture or object.
     pub entity_type: EntityType,

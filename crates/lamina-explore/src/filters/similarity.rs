@@ -34,7 +34,7 @@ impl FilterKind for Similarity {
 
     async fn resolve(&self, context: &Context<'_>) -> Result<Selection, ExploreError> {
         let query = anchors::resolve(context, &self.anchor).await?;
-        let bands = context.encoders().bands(&context.space.key);
+        let bands = context.encoders().bands(context.key());
         let own_bound = bands.map(|bands| bands.anchor_distance);
         let max_distance = self
             .threshold

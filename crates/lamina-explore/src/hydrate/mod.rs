@@ -1,5 +1,5 @@
-//! From ordinals to what is shown. A page asks Postgres for what only Postgres has: labels, and who has a tag at all, are in
-//! memory already.
+//! From ordinals to what is shown. A page asks Postgres for what only Postgres has: labels, who has a tag at all, and soon
+//! after the first page the pictures themselves are at hand.
 
 mod item;
 mod objects;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use lamina_explore::{ExplorePlan, MediaView};
+use lamina_explore::{ExploreError, ExplorePlan, MediaView};
+use lamina_store::annotations::AnnotationSource;
+use lamina_store::captions::{self, NewCaption};
+use lamina_store::datasets::DatasetAccess;
 use lamina_store::sqlx::{self, PgPool};
 use lamina_store::{datasets, tags, tags::Tagged};
 use lamina_types::{EntityType, SimilarityThreshold, TagId};
@@ -24,11 +27,16 @@ fn tags_of(view: &MediaView) -> BTreeSet<TagId> {
     view.user_tags.iter().map(|(id, _)| *id).collect()
 }
 
-/// All views of a browsed dataset's first page that are, or are on, the picture of this ordinal, after whatever was written.
-async fn views_on(world: &World, entity: EntityType, picture: usize) -> Vec<MediaView> {
+/// The dataset after whatever was written.
+async fn access(world: &World) -> DatasetAccess {
     let principal = world.owner.principal();
     let access = datasets::access(&world.pool, Some(&principal), world.access.id());
-    let access = access.await.unwrap().unwrap();
+    access.await.unwrap().unwrap()
+}
+
+/// All views of a browsed dataset that are, or are on, the picture of this ordinal.
+async fn views_on(world: &World, entity: EntityType, picture: usize) -> Vec<MediaView> {
+    let access = access(world).await;
     let id = world.pictures.ids[picture];
     let mut found = Vec::new();
     for page in 0.. {
@@ -78,4 +86,57 @@ async fn a_tag_shows_on_pictures_and_their_objects_as_soon_as_it_is_put_on(pool:
             }
         }
     }
+}
+
+/// The previews of the first page.
+async fn first_page(world: &World) -> Vec<MediaView> {
+    let plan = ExplorePlan::browse(EntityType::Images, SimilarityThreshold::FINEST, 0);
+    let page = world.explorer.explore(&access(world).await, &plan).await;
+    let clusters = page.unwrap().clusters.into_iter();
+    clusters.flat_map(|cluster| cluster.previews).collect()
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn pages_show_the_same_from_postgres_and_from_what_is_at_hand(pool: PgPool) {
+    let world = World::new(pool, 12).await;
+    let id = world.access.id();
+    let from_postgres = first_page(&world).await;
+    assert!(from_postgres.iter().any(|view| view.caption.is_some()));
+    assert!(from_postgres.iter().any(|view| view.caption.is_none()));
+    let read = world.explorer.read_ahead(&access(&world).await).await;
+    read.unwrap();
+    // Whoever asks Postgres sees other names now.
+    sqlx::query("update media set file_name = 'asked' where dataset_id = $1")
+        .bind(id.as_uuid())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(first_page(&world).await, from_postgres);
+
+    // Captions move the revision, and files stay at hand.
+    let said = NewCaption {
+        entity_id: from_postgres[0].media_id,
+        source: AnnotationSource::User,
+        caption: "what a user says".to_owned(),
+    };
+    captions::put(&world.pool, id, EntityType::Images, &[said])
+        .await
+        .unwrap();
+    datasets::bump_revision(&world.pool, id).await.unwrap();
+    let read = world.explorer.read_ahead(&access(&world).await).await;
+    read.unwrap();
+    let mut expected = from_postgres;
+    expected[0].caption = Some("what a user says".to_owned());
+    assert_eq!(first_page(&world).await, expected);
+}
+
+#[sqlx::test(migrator = "lamina_store::MIGRATOR")]
+async fn pages_come_from_postgres_where_there_is_no_room_on_the_disk(pool: PgPool) {
+    let world = World::new(pool, 13).await;
+    fs_err::remove_dir_all(world.blobs.staging_dir()).unwrap();
+    let read = world.explorer.read_ahead(&access(&world).await).await;
+    assert!(matches!(read, Err(ExploreError::Disk(_))), "{read:?}");
+    let page = first_page(&world).await;
+    assert!(!page.is_empty());
+    assert_eq!(first_page(&world).await, page);
 }

@@ -86,6 +86,7 @@ pub struct World {
     pub tags: Vec<TagId>,
     /// Uploaded pictures, each near one item.
     pub uploads: Vec<(AnchorId, Embedding)>,
+    pub blobs: BlobStore,
     _folder: tempfile::TempDir,
 }
 
@@ -304,7 +305,8 @@ impl World {
             said: said_of_objects,
         };
         Self {
-            explorer: Explorer::new(pool.clone(), blobs, encoders, options),
+            explorer: Explorer::new(pool.clone(), blobs.clone(), encoders, options),
+            blobs,
             pool,
             encoder,
             access,

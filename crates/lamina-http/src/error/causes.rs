@@ -62,7 +62,9 @@ impl From<ExploreError> for ApiError {
             ExploreError::Inference(inference) => of_inference(inference),
             ExploreError::Store(store) => store.into(),
             ExploreError::Queue(queue) => queue.into(),
-            ExploreError::Index(_) | ExploreError::SearchThread(_) => Self::internal(error),
+            ExploreError::Index(_) | ExploreError::Disk(_) | ExploreError::SearchThread(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

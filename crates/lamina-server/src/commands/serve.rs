@@ -99,7 +99,7 @@ pub async fn run(mut args: ServeArgs, log: LogControl) -> anyhow::Result<ExitCod
         going_down
     );
     stop.cancel();
-    explorer.stop();
+    explorer.stop().await;
     worker_done.wait().await;
     tasks.close();
     if tokio::time::timeout(LAST_TASKS, tasks.wait())

@@ -7,7 +7,7 @@ use lamina_store::{
     anchors::Anchor,
     annotations,
     annotations::{AnnotationSource, Label},
-    contents, enrichment, generations, measures, media, outputs, shown, source_items, spaces,
+    contents, enrichment, generations, measures, media, outputs, source_items, spaces,
     spaces::DatasetSpace,
     vectors,
 };
@@ -472,17 +472,6 @@ async fn annotations_of_a_page_and_of_a_snapshot(pool: PgPool) {
     assert_eq!((captions.len(), captions[&asked[0]].as_str()), (1, "a dog"));
     let none = annotations::captions_of(&pool, id, EntityType::Objects, &asked);
     assert!(none.await.unwrap().is_empty());
-    let shown = shown::pictures(&pool, id, &[2, 0, 7]).await.unwrap();
-    let mut captions: Vec<_> = shown
-        .values()
-        .map(|row| (row.ordinal, row.id, row.caption.as_deref()))
-        .collect();
-    captions.sort_unstable();
-    assert_eq!(
-        captions,
-        [(0, ids[0], Some("a dog")), (2, ids[2], None)],
-        "a user's words come before a model's"
-    );
 }
 
 #[sqlx::test(migrator = "lamina_store::MIGRATOR")]

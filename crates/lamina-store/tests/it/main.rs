@@ -26,6 +26,8 @@ mod removal;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod support;

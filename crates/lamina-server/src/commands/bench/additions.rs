@@ -156,7 +156,7 @@ async fn with_home(
         runner.run(stop.clone())
     );
     served.cancel();
-    explorer.stop();
+    explorer.stop().await;
     encoders.models().shutdown().await;
     report
 }

@@ -148,7 +148,7 @@ async fn with_home(bench: &ExportBench, dir: PathBuf, home: &Home) -> anyhow::Re
     );
     let loaded = explorer.bytes_in_memory() as f64 / f64::from(1 << 20);
     served.cancel();
-    explorer.stop();
+    explorer.stop().await;
     encoders.models().shutdown().await;
     let report = Report {
         loaded_mb: loaded,
