@@ -23,8 +23,6 @@ const WARM_UP: usize = 20;
 const COUNTED: usize = 10;
 /// Halvings in the search for a distance.
 const HALVINGS: usize = 12;
-/// Queries whose distances are averaged.
-const ASKED: usize = 3;
 
 /// How pages are asked for.
 pub struct Pages {
@@ -66,11 +64,7 @@ impl Pages {
         access: &DatasetAccess,
         media: usize,
     ) -> anyhow::Result<Measured> {
-        let mut matching = 0.0;
-        for number in 0..COUNTED {
-            let query = (kind.make)(number * 31 + 5);
-            matching += share(explorer, access, media, &query).await? / COUNTED as f64;
-        }
+        let matching = mean_share(explorer, access, media, &kind.make).await?;
         let targets: Vec<String> = (0..WARM_UP + self.requests)
             .map(|number| self.target(&(kind.make)(number)))
             .collect();
@@ -136,7 +130,26 @@ async fn share(
     Ok(found.map_or(0, |found| found.len()) as f64 / media.max(1) as f64)
 }
 
-/// The distance at which queries match a share of the dataset, on average.
+/// The numbers of queries whose matches are counted.
+fn counted() -> impl Iterator<Item = usize> {
+    (0..COUNTED).map(|place| place * 31 + 5)
+}
+
+/// The mean share of the dataset that the counted queries match.
+async fn mean_share(
+    explorer: &Explorer,
+    access: &DatasetAccess,
+    media: usize,
+    query: impl Fn(usize) -> Query,
+) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for number in counted() {
+        sum += share(explorer, access, media, &query(number)).await?;
+    }
+    Ok(sum / COUNTED as f64)
+}
+
+/// The greatest distance at which queries match no more than a share of the dataset, in the mean.
 ///
 /// # Errors
 /// A query that is not answered.
@@ -147,20 +160,17 @@ pub async fn distance_of_share(
     wanted: f64,
     query: impl Fn(usize, f32) -> Query,
 ) -> anyhow::Result<f32> {
-    let mut sum = 0.0;
-    for number in 0..ASKED {
-        let (mut low, mut high) = (0.0_f32, 2.0_f32);
-        for _ in 0..HALVINGS {
-            let middle = (low + high) / 2.0;
-            if share(explorer, access, media, &query(number, middle)).await? > wanted {
-                high = middle;
-            } else {
-                low = middle;
-            }
+    let (mut low, mut high) = (0.0_f32, 2.0_f32);
+    for _ in 0..HALVINGS {
+        let middle = (low + high) / 2.0;
+        let of_number = |number| query(number, middle);
+        if mean_share(explorer, access, media, of_number).await? > wanted {
+            high = middle;
+        } else {
+            low = middle;
         }
-        sum += low;
     }
-    Ok(sum / ASKED as f32)
+    Ok(low)
 }
 
 impl Measured {
