@@ -2,6 +2,7 @@
 //! times as long where there are a thousand labels.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
@@ -42,24 +43,27 @@ impl LabelLists {
         }
     }
 
-    fn of(&self, ordinal: u32) -> &[u32] {
+    /// Where the labels of an item are; of one that came later, nowhere.
+    fn place(&self, ordinal: u32) -> Range<usize> {
         let place = ordinal as usize;
         let ends = self.starts.get(place).zip(self.starts.get(place + 1));
-        let list = ends.and_then(|(start, end)| self.labels.get(*start as usize..*end as usize));
-        list.unwrap_or_default()
+        ends.map_or(0..0, |(start, end)| *start as usize..*end as usize)
     }
 
     /// The labels of an item, by name.
     pub(crate) fn names(&self, ordinal: u32) -> Vec<String> {
         let name = |label: &u32| self.names[*label as usize].clone();
-        self.of(ordinal).iter().map(name).collect()
+        self.labels[self.place(ordinal)].iter().map(name).collect()
     }
 
     /// How many of these items carry each label that any of them carries.
     pub(crate) fn count(&self, items: impl Iterator<Item = u32>) -> BTreeMap<String, u64> {
+        // All places first: items lie anywhere, and one that has to be waited for must not keep the next from being asked for, as it
+        // would where how many labels it has decides how the loop goes on.
+        let places: Vec<Range<usize>> = items.map(|item| self.place(item)).collect();
         let mut counts = vec![0_u64; self.names.len()];
         let mut met = Vec::new();
-        for label in items.flat_map(|item| self.of(item)) {
+        for label in places.into_iter().flat_map(|place| &self.labels[place]) {
             let count = &mut counts[*label as usize];
             if *count == 0 {
                 met.push(*label as usize);
