@@ -100,7 +100,7 @@ impl Explorer {
         access: &DatasetAccess,
         entity_type: EntityType,
     ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
-        self.open(access, entity_type).await
+        self.0.library.open(access.dataset(), entity_type).await
     }
 
     /// The database it reads from.
@@ -126,7 +126,7 @@ impl Explorer {
         access: &DatasetAccess,
         plan: &ExplorePlan,
     ) -> Result<ExplorePage, ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok(ExplorePage::default());
         };
         let first = plan.page_number as usize * PAGE_SIZE;
@@ -158,7 +158,7 @@ impl Explorer {
         id: ClusterId,
         plan: &ExplorePlan,
     ) -> Result<Option<Vec<MediaView>>, ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok(None);
         };
         let Some(members) = self.cluster_members(access, id, plan, &snapshot).await? else {
@@ -183,7 +183,7 @@ impl Explorer {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<u32>>, ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok(cluster.is_none().then(Vec::new));
         };
         let items: RoaringBitmap = match cluster {
@@ -212,7 +212,7 @@ impl Explorer {
         access: &DatasetAccess,
         plan: &ExplorePlan,
     ) -> Result<(Vec<u32>, u64), ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok((Vec::new(), 0));
         };
         let nodes = self.resolve(access, plan, &snapshot).await?;
@@ -261,7 +261,7 @@ impl Explorer {
         entity_type: EntityType,
         id: Uuid,
     ) -> Result<Option<ItemView>, ExploreError> {
-        let Some(snapshot) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, entity_type).await? else {
             return Ok(None);
         };
         let (pool, dataset) = (&self.0.library.pool, access.id());
@@ -301,7 +301,7 @@ impl Explorer {
         threshold: SimilarityThreshold,
         entity_type: EntityType,
     ) -> Result<ExploreMetadata, ExploreError> {
-        let Some(snapshot) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, entity_type).await? else {
             return Ok(ExploreMetadata::default());
         };
         Ok(tokio::task::spawn_blocking(move || ExploreMetadata {
@@ -353,14 +353,6 @@ impl Explorer {
             captions: captions::exist(pool, id, entities).await?,
             meaning: seen.any(|space| library.encoders.reads_text(&space.key)),
         })
-    }
-
-    pub(crate) async fn open(
-        &self,
-        access: &DatasetAccess,
-        entity_type: EntityType,
-    ) -> Result<Option<Arc<DatasetSnapshot>>, ExploreError> {
-        self.0.library.open(access.dataset(), entity_type).await
     }
 
     fn assembly<'a>(

@@ -54,7 +54,7 @@ impl Explorer {
         plan: &ExplorePlan,
         cluster: Option<ClusterId>,
     ) -> Result<Option<Vec<Member>>, ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok(cluster.is_none().then(Vec::new));
         };
         if let Some(id) = cluster {
@@ -80,7 +80,7 @@ impl Explorer {
         plan: &ExplorePlan,
         limit: usize,
     ) -> Result<Vec<MediaView>, ExploreError> {
-        let Some(snapshot) = self.open(access, plan.entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, plan.entity_type).await? else {
             return Ok(Vec::new());
         };
         let nodes = self.resolve(access, plan, &snapshot).await?;
@@ -109,7 +109,7 @@ impl Explorer {
         let Some(ordinal) = found.get(&id).copied() else {
             return Ok(None);
         };
-        let Some(snapshot) = self.open(access, EntityType::Images).await? else {
+        let Some(snapshot) = self.snapshot(access, EntityType::Images).await? else {
             return Ok(Some(Vec::new()));
         };
         let copies = tokio::task::spawn_blocking(move || {
@@ -136,7 +136,7 @@ impl Explorer {
         entity_type: EntityType,
         level: SimilarityThreshold,
     ) -> Result<Option<FactSheet>, ExploreError> {
-        let Some(snapshot) = self.open(access, entity_type).await? else {
+        let Some(snapshot) = self.snapshot(access, entity_type).await? else {
             return Ok(None);
         };
         let dataset = access.id();

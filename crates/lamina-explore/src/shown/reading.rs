@@ -41,7 +41,7 @@ impl Explorer {
     /// # Errors
     /// The database, the index; no room on the disk.
     pub async fn read_ahead(&self, access: &DatasetAccess) -> Result<(), ExploreError> {
-        match self.open(access, EntityType::Images).await? {
+        match self.snapshot(access, EntityType::Images).await? {
             Some(snapshot) => self.library().read_shown(access.id(), &snapshot).await,
             None => Ok(()),
         }
