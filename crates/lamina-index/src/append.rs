@@ -111,15 +111,17 @@ fn find(old: &Generation, vectors: &VectorBlock, stop: &StopFlag) -> Result<Foun
     for row in before..count {
         stop.check()?;
         let query = vectors.unit_row(row);
+        // By place: rows that were there lie before those that are added.
         let distances = &mut distances[..row];
         distances
             .par_iter_mut()
             .with_min_len(1_024)
             .enumerate()
-            .for_each(|(other, distance)| *distance = vectors.distance_to(other, &query));
+            .for_each(|(place, distance)| *distance = vectors.rows().distance_to(place, &query));
         let ordinal = row as u32;
         let mut own: Vec<Hit> = Vec::with_capacity(k + 1);
-        for (other, &distance) in (0_u32..).zip(distances.iter()) {
+        for other in 0..ordinal {
+            let distance = distances[vectors.place_of(other) as usize];
             if distance <= farthest {
                 edges.push(Edge {
                     a: other,

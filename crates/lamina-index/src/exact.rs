@@ -83,62 +83,66 @@ pub(crate) fn scan(
     wanted: Wanted,
     stop: &StopFlag,
 ) -> Result<Vec<Hit>, IndexError> {
-    let rows = vectors.len() as u32;
+    let count = vectors.len() as u32;
     match allowed {
         None => {
-            let starts: Vec<u32> = (0..rows).step_by(ROWS_AT_ONCE).collect();
+            let starts: Vec<u32> = (0..count).step_by(ROWS_AT_ONCE).collect();
             scan_parts(
                 vectors,
                 query,
                 &starts,
-                rows as usize,
+                count as usize,
                 wanted,
                 stop,
-                |start| *start..rows.min(start + ROWS_AT_ONCE as u32),
+                |start| *start..count.min(start + ROWS_AT_ONCE as u32),
             )
         }
-        Some(allowed) => {
-            let ordinals: Vec<u32> = allowed.range(0..rows).collect();
-            let parts: Vec<&[u32]> = ordinals.chunks(ROWS_AT_ONCE).collect();
-            scan_parts(
-                vectors,
-                query,
-                &parts,
-                ordinals.len(),
-                wanted,
-                stop,
-                |part| part.iter().copied(),
-            )
-        }
+        Some(allowed) => scan_places(vectors, query, &vectors.places_of(allowed), wanted, stop),
     }
+}
+
+/// Looks at the rows that lie at these places, which ascend; they are told by their ordinals.
+pub(crate) fn scan_places(
+    vectors: &VectorBlock,
+    query: &[f32],
+    places: &[u32],
+    wanted: Wanted,
+    stop: &StopFlag,
+) -> Result<Vec<Hit>, IndexError> {
+    let parts: Vec<&[u32]> = places.chunks(ROWS_AT_ONCE).collect();
+    scan_parts(vectors, query, &parts, places.len(), wanted, stop, |part| {
+        part.iter().copied()
+    })
 }
 
 fn scan_parts<P: Sync, I: Iterator<Item = u32>>(
     vectors: &VectorBlock,
     query: &[f32],
     parts: &[P],
-    rows: usize,
+    count: usize,
     wanted: Wanted,
     stop: &StopFlag,
-    ordinals: impl Fn(&P) -> I + Sync,
+    places: impl Fn(&P) -> I + Sync,
 ) -> Result<Vec<Hit>, IndexError> {
+    let rows = vectors.rows();
     let scan_part = |part: &P| {
         stop.check()?;
         let mut nearest = Nearest::new(wanted);
-        let mut soon = ordinals(part).skip(ROWS_AHEAD);
-        for ordinal in ordinals(part) {
+        let mut soon = places(part).skip(ROWS_AHEAD);
+        for place in places(part) {
             if let Some(next) = soon.next() {
-                vectors.fetch(next as usize);
+                rows.fetch(next as usize);
             }
-            let distance = vectors.distance_to(ordinal as usize, query);
+            let distance = rows.distance_to(place as usize, query);
             if distance <= nearest.bound() {
+                let ordinal = vectors.ordinal_at(place);
                 nearest.offer(Hit { ordinal, distance });
             }
         }
         Ok(nearest.into_hits())
     };
     let found: Result<Vec<Vec<Hit>>, IndexError> =
-        if rows.saturating_mul(vectors.dimension()) >= PARALLEL_VALUES {
+        if count.saturating_mul(vectors.dimension()) >= PARALLEL_VALUES {
             parts.par_iter().map(scan_part).collect()
         } else {
             parts.iter().map(scan_part).collect()

@@ -1,12 +1,14 @@
 //! The generation file.
 //!
 //! All numbers are little-endian. `LAMINAGN`, format version (u32), header, sections, checksum of everything before it: the
-//! SHA-256 of the SHA-256 of every mebibyte and of the length, so that all cores can check a large file. The header is a length (u32) and: origin dataset (16 bytes), entity type, space, package, parameters (each a u32 length and
-//! text), number (i32), dimension (u32), count (u32), settings (five cluster distances, duplicate similarity, outlier
-//! distance as f32, exact limit as u64, neighbours as u32), neighbours per item (u32), duplicate floor (f32). A section is a
+//! SHA-256 of the SHA-256 of every mebibyte and of the length, so that all cores can check a large file. The header is a length
+//! (u32) and: origin dataset (16 bytes), entity type, space, package, parameters (each a u32 length and text), number (i32),
+//! dimension (u32), count (u32), settings (five cluster distances, duplicate similarity, outlier distance as f32, exact limit as
+//! u64, neighbours as u32), neighbours per item (u32), duplicate floor (f32). A section is a
 //! tag (four bytes), a length (u64), zeros up to a multiple of 64 bytes from the start of the file, and that many bytes, so
 //! that vectors and links can be used where they lie in a mapped file; all sections are present once, in the order of
-//! [`SECTIONS`].
+//! [`SECTIONS`]. Vectors and the points of the graph are counted by place, everything else by ordinal; the section of the order
+//! has the ordinal of each place, or nothing where each row lies at its ordinal.
 //!
 //! Reading verifies first and interprets afterwards, and interprets as if nothing had been verified: no length is believed
 //! before it is compared with what the header implies and with the bytes that are there.
@@ -21,8 +23,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{Generation, GenerationHeader};
 
-/// Version of the format that is written and read.
-pub const FORMAT_VERSION: u32 = 2;
+/// Version of the format that is written. The one before is read, too: it has no order of rows.
+pub const FORMAT_VERSION: u32 = 3;
+const WITHOUT_ORDER: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"LAMINAGN";
 const TRAILER: usize = 32;
@@ -32,7 +35,7 @@ const ALIGNMENT: usize = 64;
 const CHECKED_AT_ONCE: usize = 1 << 20;
 
 /// Tags and names of the sections, in order.
-const SECTIONS: [(&[u8; 4], &str); 8] = [
+const SECTIONS: [(&[u8; 4], &str); 9] = [
     (b"VECS", "vectors"),
     (b"GRPH", "graph"),
     (b"NEAR", "neighbours"),
@@ -41,6 +44,7 @@ const SECTIONS: [(&[u8; 4], &str); 8] = [
     (b"UNIQ", "uniqueness"),
     (b"OUTL", "outliers"),
     (b"DUPC", "duplicate confidence"),
+    (b"ORDR", "order"),
 ];
 
 /// What the row that publishes a generation says about its file.
@@ -87,7 +91,7 @@ impl Generation {
     /// A little more than the file will have.
     fn bytes_in_file(&self) -> usize {
         let graph = self.graph.as_ref().map_or(0, |graph| graph.len() * 144);
-        let per_item = 2 * self.vectors.dimension() + 8 * self.neighbours.per_item() + 44;
+        let per_item = 2 * self.vectors.dimension() + 8 * self.neighbours.per_item() + 48;
         self.vectors.len() * per_item + graph + 4_096
     }
 
@@ -124,7 +128,7 @@ impl Generation {
 
     fn encode_section(&self, name: &str, bytes: &mut Vec<u8>) {
         match name {
-            "vectors" => bytes.extend_from_slice(self.vectors.as_le_bytes()),
+            "vectors" => bytes.extend_from_slice(self.vectors.rows().as_le_bytes()),
             "graph" => graph::encode(self.graph.as_deref(), bytes),
             "neighbours" => bytes.extend_from_slice(self.neighbours.as_bytes()),
             "levels" => self
@@ -141,7 +145,12 @@ impl Generation {
             }
             "uniqueness" => put_f32s(bytes, &self.uniqueness),
             "outliers" => put_f32s(bytes, &self.outlier_confidence),
-            _ => put_f32s(bytes, &self.duplicate_confidence),
+            "duplicate confidence" => put_f32s(bytes, &self.duplicate_confidence),
+            _ => {
+                if let Some(order) = self.vectors.order() {
+                    bytes.extend_from_slice(order.ordinals().as_bytes());
+                }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A generation: one set of vectors and everything derived from it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lamina_types::{DatasetId, EntityType, LEVELS, Space, SpaceKey};
@@ -130,6 +131,12 @@ pub fn build(
 ) -> Result<Generation, IndexError> {
     settings.check()?;
     stop.check()?;
+    // The graph that is grown links ordinals; where rows lie best is known when it is there.
+    let plain = match vectors.at_ordinals() {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(plain) => Some(Arc::new(plain)),
+    };
+    let vectors = plain.unwrap_or(vectors);
     let twins = Twins::find(&vectors);
     let graph = leading_graph(&vectors, &twins, settings, stop)?;
     let neighbours = settings.neighbours;
@@ -145,11 +152,18 @@ pub fn build(
     stop.check()?;
     let scores = score(&neighbours, vectors.len(), settings);
     let duplicates = Duplicates::new(vectors.len(), floor, spread_forest(&forest, &twins));
+    let (vectors, graph) = match graph {
+        None => (vectors, None),
+        Some(index) => {
+            let (graph, vectors) = index.graph().laid_out(&vectors, stop)?;
+            (Arc::new(vectors), Some(Arc::new(graph)))
+        }
+    };
     Ok(Generation {
         header,
         settings: *settings,
         vectors,
-        graph: graph.map(|index| Arc::clone(index.graph())),
+        graph,
         neighbours,
         levels,
         duplicates,

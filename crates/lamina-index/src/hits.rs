@@ -71,6 +71,9 @@ impl Wanted {
 #[derive(Debug)]
 pub(crate) struct Nearest {
     wanted: Wanted,
+    /// All hits, where any number is wanted.
+    all: Vec<Hit>,
+    /// The nearest, the farthest of them first.
     heap: BinaryHeap<Hit>,
 }
 
@@ -78,6 +81,7 @@ impl Nearest {
     pub(crate) const fn new(wanted: Wanted) -> Self {
         Self {
             wanted,
+            all: Vec::new(),
             heap: BinaryHeap::new(),
         }
     }
@@ -94,7 +98,9 @@ impl Nearest {
         if hit.distance > self.wanted.within || self.wanted.count == 0 {
             return;
         }
-        if self.heap.len() < self.wanted.count {
+        if self.wanted.count == usize::MAX {
+            self.all.push(hit);
+        } else if self.heap.len() < self.wanted.count {
             self.heap.push(hit);
         } else if let Some(mut farthest) = self.heap.peek_mut()
             && hit < *farthest
@@ -104,12 +110,16 @@ impl Nearest {
     }
 
     pub(crate) fn into_hits(self) -> Vec<Hit> {
-        self.heap.into_vec()
+        let mut hits = self.heap.into_vec();
+        hits.extend(self.all);
+        hits
     }
 
     /// Ascending.
     pub(crate) fn into_sorted(self) -> Vec<Hit> {
-        self.heap.into_sorted_vec()
+        let mut hits = self.into_hits();
+        hits.sort_unstable();
+        hits
     }
 }
 

@@ -1,29 +1,28 @@
 //! Vectors at half precision.
 
+use std::borrow::Cow;
+
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use lamina_types::Embedding;
-use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::column::Column;
-use crate::distance::from_cosine;
-use crate::kernels::{kernels, prefetch};
-use crate::{IndexError, VectorError};
+use crate::order::Order;
+use crate::rows::{Rows, unit_scale};
+use crate::{Hit, IndexError, VectorError};
 
-/// How far from 1 the length of a stored vector may be. Rounding to half precision moves it by at most 5e-4.
-const UNIT_TOLERANCE: f32 = 1e-3;
+/// Fewer rows than this part of all are sorted by place; more are marked in a bit for each place.
+const SORTED_PART: usize = 512;
 
 /// Rows of unit vectors of one dimension, stored as f16, computed with as f32. The row number is the ordinal.
 ///
 /// Every row is finite and of length 1 within 1e-3; distances divide by the exact stored length, so that a row is at
-/// distance 0 of itself.
+/// distance 0 of itself. Rows of a block with a graph lie in an order of their own: see [`Order`].
 #[derive(Clone, PartialEq)]
 pub struct VectorBlock {
-    dimension: usize,
-    values: Column<f16>,
-    /// 1 / length of each stored row.
-    scales: Vec<f32>,
+    rows: Rows,
+    /// `None` where each row lies at its ordinal.
+    order: Option<Order>,
 }
 
 impl std::fmt::Debug for VectorBlock {
@@ -31,7 +30,7 @@ impl std::fmt::Debug for VectorBlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VectorBlock")
             .field("rows", &self.len())
-            .field("dimension", &self.dimension)
+            .field("dimension", &self.dimension())
             .finish()
     }
 }
@@ -54,9 +53,8 @@ impl VectorBlock {
             return Err(IndexError::Settings("dimension must be at least 1"));
         }
         Ok(Self {
-            dimension,
-            values: Vec::with_capacity(rows.saturating_mul(dimension)).into(),
-            scales: Vec::with_capacity(rows),
+            rows: Rows::with_capacity(dimension, rows),
+            order: None,
         })
     }
 
@@ -106,18 +104,14 @@ impl VectorBlock {
     ///
     /// # Errors
     /// As [`VectorBlock::from_le_rows`].
-    pub(crate) fn from_column(dimension: usize, values: Column<f16>) -> Result<Self, IndexError> {
-        let scales: Result<Vec<f32>, IndexError> = values
-            .par_chunks(dimension.max(1))
-            .enumerate()
-            .map(|(row, values)| {
-                unit_scale(dimension, values).map_err(|source| IndexError::Row { row, source })
-            })
-            .collect();
+    pub(crate) fn from_column(
+        dimension: usize,
+        values: Column<f16>,
+        order: Option<Order>,
+    ) -> Result<Self, IndexError> {
         Ok(Self {
-            dimension,
-            scales: scales?,
-            values,
+            rows: Rows::from_column(dimension, values)?,
+            order,
         })
     }
 
@@ -150,39 +144,99 @@ impl VectorBlock {
     }
 
     fn push_values(&mut self, values: impl Iterator<Item = f16>) -> Result<(), IndexError> {
-        let row = self.len();
-        // The count column is a signed 32-bit integer.
-        if row >= i32::MAX as usize {
-            return Err(IndexError::TooMany(row + 1));
+        self.rows.push(values)?;
+        if let Some(order) = &mut self.order {
+            order.push();
         }
-        let stored = self.values.make_owned();
-        let start = stored.len();
-        stored.extend(values);
-        match unit_scale(self.dimension, &stored[start..]) {
-            Ok(scale) => {
-                self.scales.push(scale);
-                Ok(())
-            }
-            Err(source) => {
-                stored.truncate(start);
-                Err(IndexError::Row { row, source })
-            }
+        Ok(())
+    }
+
+    /// The same rows, lying in this order instead of that of their ordinals, which they lie in.
+    pub(crate) fn placed(&self, order: Order) -> Self {
+        Self {
+            rows: self.rows.gathered(order.ordinals()),
+            order: Some(order),
+        }
+    }
+
+    /// The same rows, each lying at its ordinal.
+    pub(crate) fn at_ordinals(&self) -> Cow<'_, Self> {
+        match &self.order {
+            None => Cow::Borrowed(self),
+            Some(order) => Cow::Owned(Self {
+                rows: self.rows.gathered(order.places()),
+                order: None,
+            }),
         }
     }
 
     /// Number of rows.
     pub const fn len(&self) -> usize {
-        self.scales.len()
+        self.rows.len()
     }
 
     /// Whether there are no rows.
     pub const fn is_empty(&self) -> bool {
-        self.scales.is_empty()
+        self.len() == 0
     }
 
     /// Values of a row.
     pub const fn dimension(&self) -> usize {
-        self.dimension
+        self.rows.dimension()
+    }
+
+    /// The rows as they lie.
+    pub(crate) const fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The order in which rows lie, if it is one of their own.
+    pub(crate) const fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
+    }
+
+    /// Where a row lies.
+    #[inline]
+    pub(crate) fn place_of(&self, ordinal: u32) -> u32 {
+        match &self.order {
+            None => ordinal,
+            Some(order) => order.places()[ordinal as usize],
+        }
+    }
+
+    /// Which row lies at a place.
+    #[inline]
+    pub(crate) fn ordinal_at(&self, place: u32) -> u32 {
+        match &self.order {
+            None => place,
+            Some(order) => order.ordinals()[place as usize],
+        }
+    }
+
+    /// A hit of a place as that of the row that lies there.
+    #[inline]
+    pub(crate) fn named(&self, hit: Hit) -> Hit {
+        Hit {
+            ordinal: self.ordinal_at(hit.ordinal),
+            ..hit
+        }
+    }
+
+    /// Where the allowed rows lie, ascending.
+    pub(crate) fn places_of(&self, allowed: &RoaringBitmap) -> Vec<u32> {
+        let ordinals = allowed.range(0..self.len() as u32);
+        let Some(order) = &self.order else {
+            return ordinals.collect();
+        };
+        let mut places: Vec<u32> = ordinals
+            .map(|ordinal| order.places()[ordinal as usize])
+            .collect();
+        if places.len() < self.len() / SORTED_PART {
+            places.sort_unstable();
+        } else {
+            sort_by_marks(&mut places, self.len());
+        }
+        places
     }
 
     /// The stored values of a row.
@@ -190,7 +244,7 @@ impl VectorBlock {
     /// # Panics
     /// When there is no such row, like a slice.
     pub fn row(&self, ordinal: usize) -> &[f16] {
-        &self.values[ordinal * self.dimension..(ordinal + 1) * self.dimension]
+        self.rows.row(self.place_of(ordinal as u32) as usize)
     }
 
     /// A row as an f32 vector of length 1, ready to be a query.
@@ -198,17 +252,14 @@ impl VectorBlock {
     /// # Panics
     /// When there is no such row, like a slice.
     pub fn unit_row(&self, ordinal: usize) -> Vec<f32> {
-        let mut row = vec![0.0; self.dimension];
+        let mut row = vec![0.0; self.dimension()];
         self.unit_row_into(ordinal, &mut row);
         row
     }
 
     pub(crate) fn unit_row_into(&self, ordinal: usize, into: &mut [f32]) {
-        self.row(ordinal).convert_to_f32_slice(into);
-        let scale = self.scales[ordinal];
-        for value in into {
-            *value *= scale;
-        }
+        let place = self.place_of(ordinal as u32);
+        self.rows.unit_row_into(place as usize, into);
     }
 
     /// Cosine distance of two rows, 0 to 2, the same in both orders.
@@ -216,24 +267,14 @@ impl VectorBlock {
     /// # Panics
     /// When there is no such row, like a slice.
     pub fn distance(&self, a: usize, b: usize) -> f32 {
-        if a == b {
-            return 0.0;
-        }
-        from_cosine(
-            kernels().dot_halves(self.row(a), self.row(b)) * (self.scales[a] * self.scales[b]),
-        )
+        let place = |ordinal| self.place_of(ordinal as u32) as usize;
+        self.rows.distance(place(a), place(b))
     }
 
     /// Cosine distance of a row to a unit vector of the same dimension.
     pub(crate) fn distance_to(&self, ordinal: usize, unit: &[f32]) -> f32 {
-        from_cosine(kernels().dot_half(unit, self.row(ordinal)) * self.scales[ordinal])
-    }
-
-    /// Asks for a row to be brought from memory.
-    #[inline]
-    pub(crate) fn fetch(&self, ordinal: usize) {
-        prefetch(self.row(ordinal), usize::MAX);
-        prefetch(&self.scales[ordinal..=ordinal], usize::MAX);
+        let place = self.place_of(ordinal as u32);
+        self.rows.distance_to(place as usize, unit)
     }
 
     /// How many rows are allowed.
@@ -244,40 +285,28 @@ impl VectorBlock {
         })
     }
 
-    /// All rows as little-endian bytes, for the generation file.
-    pub(crate) fn as_le_bytes(&self) -> &[u8] {
-        self.values.as_bytes()
-    }
-
-    /// All values, row after row, and 1 / length of each row.
-    pub(crate) fn parts(&self) -> (&[f16], &[f32]) {
-        (&self.values, &self.scales)
-    }
-
     /// Bytes held; vectors of a mapped file are in the system's cache and not counted.
     pub fn bytes_in_memory(&self) -> usize {
-        self.values.bytes_owned() + self.scales.capacity() * size_of::<f32>()
+        let order = self.order.as_ref().map_or(0, Order::bytes_in_memory);
+        self.rows.bytes_in_memory() + order
     }
 }
 
-/// Checks a row and gives 1 / its length.
-fn unit_scale(dimension: usize, row: &[f16]) -> Result<f32, VectorError> {
-    if row.len() != dimension {
-        return Err(VectorError::Dimension {
-            expected: dimension,
-            found: row.len(),
-        });
+/// Sorts different numbers below `end`: for a large part of them quicker than by comparing.
+fn sort_by_marks(numbers: &mut [u32], end: usize) {
+    let mut marks = vec![0_u64; end.div_ceil(64)];
+    for number in numbers.iter() {
+        marks[*number as usize / 64] |= 1 << (number % 64);
     }
-    let length = kernels().dot_halves(row, row).sqrt();
-    // A sum of squares is finite where all values are.
-    if !length.is_finite() {
-        let place = row.iter().position(|value| !value.is_finite());
-        return Err(VectorError::NotFinite(place.unwrap_or(0)));
+    let mut sorted = numbers.iter_mut();
+    for (word, mut marks) in (0..).zip(marks) {
+        while marks != 0 {
+            if let Some(next) = sorted.next() {
+                *next = 64 * word + marks.trailing_zeros();
+            }
+            marks &= marks - 1;
+        }
     }
-    if (length - 1.0).abs() > UNIT_TOLERANCE {
-        return Err(VectorError::NotUnit(length));
-    }
-    Ok(1.0 / length)
 }
 
 /// The stored form of an embedding: little-endian half-precision values, two bytes each.
@@ -397,6 +426,46 @@ mod tests {
         assert!(
             VectorBlock::from_embeddings(&[embedding(&[1.0]), embedding(&[1.0, 1.0])]).is_err()
         );
+    }
+
+    #[test]
+    fn rows_in_an_order_of_their_own_are_the_same_rows() {
+        let rows: Vec<Embedding> = (0..70)
+            .map(|row| embedding(&[1.0, row as f32 / 9.0, -0.3]))
+            .collect();
+        let plain = VectorBlock::from_embeddings(&rows).unwrap();
+        let ordinals: Vec<u32> = (0..70).map(|place| place * 27 % 70).collect();
+        let mut placed = plain.placed(Order::of(ordinals.into()).unwrap());
+        let query = plain.unit_row(5);
+        for row in 0..70 {
+            assert_eq!(placed.row(row), plain.row(row));
+            assert_eq!(placed.distance(row, 9), plain.distance(row, 9));
+            assert_eq!(
+                placed.distance_to(row, &query),
+                plain.distance_to(row, &query)
+            );
+            let place = placed.place_of(row as u32);
+            assert_eq!(placed.ordinal_at(place), row as u32);
+            assert_eq!(placed.rows().row(place as usize), plain.row(row));
+        }
+        assert_eq!(*placed.at_ordinals(), plain);
+        for step in [3, 41] {
+            let allowed: RoaringBitmap = (0..90).step_by(step).collect();
+            let mut wanted: Vec<u32> = (0..70)
+                .step_by(step)
+                .map(|ordinal| placed.place_of(ordinal))
+                .collect();
+            wanted.sort_unstable();
+            assert_eq!(placed.places_of(&allowed), wanted);
+            wanted.reverse();
+            sort_by_marks(&mut wanted, 70);
+            assert_eq!(placed.places_of(&allowed), wanted);
+        }
+        let bytes = encode_vector(&rows[1]);
+        placed.push_le_bytes(&bytes).unwrap();
+        assert_eq!((placed.len(), placed.distance(70, 1)), (71, 0.0));
+        assert!(placed.push_le_bytes(&bytes[1..]).is_err());
+        assert_eq!(placed.order().map(|order| order.places().len()), Some(71));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Compared {
 
 /// Looks, and how many of the rows are to be compared exactly.
 pub(super) struct Looked {
-    /// Keys that sort as hits do.
+    /// Keys that sort as hits do, of places.
     pub(super) looks: Vec<u64>,
     /// At first.
     pub(super) wanted: usize,
@@ -87,14 +87,15 @@ fn measured<'a>(
     query: &'a [f32],
     looks: &'a [u64],
 ) -> impl Iterator<Item = Compared> + 'a {
+    let rows = vectors.rows();
     looks.iter().enumerate().map(move |(number, look)| {
         if let Some(soon) = looks.get(number + COMPARED_AHEAD) {
-            vectors.fetch(hit(*soon).ordinal as usize);
+            rows.fetch(hit(*soon).ordinal as usize);
         }
         let look = hit(*look);
-        let distance = vectors.distance_to(look.ordinal as usize, query);
+        let distance = rows.distance_to(look.ordinal as usize, query);
         Compared {
-            hit: Hit { distance, ..look },
+            hit: vectors.named(Hit { distance, ..look }),
             look: look.distance,
         }
     })

@@ -106,10 +106,10 @@ impl LazyCoarseRows {
     ) -> Result<Vec<Hit>, IndexError> {
         stop.check()?;
         if k > 0
-            && let Some(rows) = many_rows(vectors, allowed, COARSE_FROM)
+            && let Some(places) = many_places(vectors, allowed, COARSE_FROM)
         {
             let coarse = self.of(vectors);
-            if let Some(hits) = coarse.nearest(vectors, query, k, &rows, stop)? {
+            if let Some(hits) = coarse.nearest(vectors, query, k, &places, stop)? {
                 return Ok(hits);
             }
         }
@@ -126,9 +126,9 @@ impl LazyCoarseRows {
         stop: &StopFlag,
     ) -> Result<Vec<Hit>, IndexError> {
         stop.check()?;
-        if let Some(rows) = many_rows(vectors, allowed, COARSE_WITHIN_FROM) {
+        if let Some(places) = many_places(vectors, allowed, COARSE_WITHIN_FROM) {
             let coarse = self.of(vectors);
-            if let Some(hits) = coarse.within(vectors, query, within, &rows, stop)? {
+            if let Some(hits) = coarse.within(vectors, query, within, &places, stop)? {
                 return Ok(hits);
             }
         }
@@ -136,8 +136,8 @@ impl LazyCoarseRows {
     }
 }
 
-/// The rows that are allowed, ascending, if there are at least so many: fewer are not listed, a scan does that by itself.
-fn many_rows(
+/// Where the allowed rows lie, ascending, if there are at least so many: fewer are not listed, a scan does that by itself.
+fn many_places(
     vectors: &VectorBlock,
     allowed: Option<&RoaringBitmap>,
     least: usize,
@@ -145,6 +145,6 @@ fn many_rows(
     let last = vectors.len() as u32;
     (vectors.count_allowed(allowed) >= least).then(|| match allowed {
         None => (0..last).collect(),
-        Some(allowed) => allowed.range(0..last).collect(),
+        Some(allowed) => vectors.places_of(allowed),
     })
 }

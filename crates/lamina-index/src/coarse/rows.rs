@@ -55,10 +55,10 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// About how far a row is.
+    /// About how far the row at a place is.
     #[inline]
-    pub(crate) fn look(&self, ordinal: u32) -> f32 {
-        let product = self.kernels.codes(&self.weights, self.rows.row(ordinal));
+    pub(crate) fn look(&self, place: u32) -> f32 {
+        let product = self.kernels.codes(&self.weights, self.rows.row(place));
         from_cosine(self.base + self.scale * product as f32)
     }
 
@@ -67,22 +67,22 @@ impl Question<'_> {
         let every = (vectors.len() / JUDGED).max(1);
         let looks: Vec<u64> = (0..vectors.len() as u32)
             .step_by(every)
-            .map(|ordinal| self.key(ordinal))
+            .map(|place| self.key(place))
             .collect();
         deviation(vectors, query, &looks)
     }
 
-    fn key(&self, ordinal: u32) -> u64 {
+    fn key(&self, place: u32) -> u64 {
         key(Hit {
-            ordinal,
-            distance: self.look(ordinal),
+            ordinal: place,
+            distance: self.look(place),
         })
     }
 
     /// Asks for a row to be brought from memory.
     #[inline]
-    pub(crate) fn fetch(&self, ordinal: u32) {
-        prefetch(self.rows.row(ordinal), usize::MAX);
+    pub(crate) fn fetch(&self, place: u32) {
+        prefetch(self.rows.row(place), usize::MAX);
     }
 }
 
@@ -101,12 +101,13 @@ impl CoarseRows {
             .map(|step| if *step > 0.0 { 1.0 / step } else { 0.0 })
             .collect();
         let mut bytes = WideBytes::zeros(Self::bytes_for(vectors));
+        let rows = vectors.rows();
         let wide = || vec![0.0_f32; vectors.dimension()];
         bytes
             .par_chunks_exact_mut(stride)
             .enumerate()
             .for_each_init(wide, |values, (row, codes)| {
-                vectors.row(row).convert_to_f32_slice(values);
+                rows.row(row).convert_to_f32_slice(values);
                 let places = values.iter().zip(&means).zip(&inverse);
                 for (at, ((value, mean), inverse)) in places.enumerate() {
                     // From 0 to 3; casting cuts off what is below 0.
@@ -154,34 +155,34 @@ impl CoarseRows {
         })
     }
 
-    fn row(&self, ordinal: u32) -> &[u8] {
-        let start = ordinal as usize * self.stride;
+    fn row(&self, place: u32) -> &[u8] {
+        let start = place as usize * self.stride;
         &self.bytes[start..start + self.stride]
     }
 
-    /// About how far each of these rows is, as keys that sort as hits do; `None` where looks tell nothing.
+    /// About how far the row at each of these places is, as keys that sort as hits do; `None` where looks tell nothing.
     fn looks(
         &self,
         query: &[f32],
-        rows: &[u32],
+        places: &[u32],
         stop: &StopFlag,
     ) -> Result<Option<Vec<u64>>, IndexError> {
         let Some(question) = self.question(query) else {
             return Ok(None);
         };
-        let mut looks = vec![0; rows.len()];
+        let mut looks = vec![0; places.len()];
         let look_at = |(looks, part): (&mut [u64], &[u32])| {
             stop.check()?;
-            for (number, (look, ordinal)) in looks.iter_mut().zip(part).enumerate() {
+            for (number, (look, place)) in looks.iter_mut().zip(part).enumerate() {
                 if let Some(soon) = part.get(number + ROWS_AHEAD) {
                     question.fetch(*soon);
                 }
-                *look = question.key(*ordinal);
+                *look = question.key(*place);
             }
             Ok::<(), IndexError>(())
         };
-        let parts = rows.chunks(ROWS_AT_ONCE);
-        if rows.len() < PARALLEL_ROWS {
+        let parts = places.chunks(ROWS_AT_ONCE);
+        if places.len() < PARALLEL_ROWS {
             looks
                 .chunks_mut(ROWS_AT_ONCE)
                 .zip(parts)
@@ -193,8 +194,8 @@ impl CoarseRows {
         Ok(Some(looks))
     }
 
-    /// The `k` nearest of the allowed rows, ascending by (distance, row); `None` where that would end in comparing a large part
-    /// of them exactly.
+    /// The `k` nearest of the rows that lie at these places, ascending by (distance, row); `None` where that would end in comparing
+    /// a large part of them exactly.
     ///
     /// Rows near the query look farther than they are, by how much is seen from those that were compared: the next ones are
     /// looked at until a row that is near enough would have to deceive much more than the others did.
@@ -203,10 +204,10 @@ impl CoarseRows {
         vectors: &VectorBlock,
         query: &[f32],
         k: usize,
-        rows: &[u32],
+        places: &[u32],
         stop: &StopFlag,
     ) -> Result<Option<Vec<Hit>>, IndexError> {
-        let Some(looks) = self.looks(query, rows, stop)? else {
+        let Some(looks) = self.looks(query, places, stop)? else {
             return Ok(None);
         };
         let margin = CERTAINTY * deviation(vectors, query, &looks);
@@ -218,7 +219,7 @@ impl CoarseRows {
         let looked = Looked {
             looks,
             wanted: k * COMPARED_PER_HIT,
-            most: rows.len() / WORTH_A_SCAN,
+            most: places.len() / WORTH_A_SCAN,
         };
         let compared = looked.compare((vectors, query), is_enough, stop)?;
         Ok(compared.map(|compared| compared.iter().take(k).map(|one| one.hit).collect()))
@@ -230,10 +231,10 @@ impl CoarseRows {
         vectors: &VectorBlock,
         query: &[f32],
         within: f32,
-        rows: &[u32],
+        places: &[u32],
         stop: &StopFlag,
     ) -> Result<Option<Vec<Hit>>, IndexError> {
-        let Some(looks) = self.looks(query, rows, stop)? else {
+        let Some(looks) = self.looks(query, places, stop)? else {
             return Ok(None);
         };
         let inside = looks.iter().filter(|look| hit(**look).distance <= within);
@@ -251,7 +252,7 @@ impl CoarseRows {
         let looked = Looked {
             looks,
             wanted,
-            most: rows.len() / WORTH_A_WIDE_SCAN,
+            most: places.len() / WORTH_A_WIDE_SCAN,
         };
         let compared = looked.compare((vectors, query), is_enough, stop)?;
         Ok(compared.map(|compared| {
@@ -281,7 +282,7 @@ fn deviation(vectors: &VectorBlock, query: &[f32], looks: &[u64]) -> f32 {
     let (mut squares, mut count) = (0.0_f32, 0.0_f32);
     for look in looks.iter().step_by(every) {
         let look = hit(*look);
-        let distance = vectors.distance_to(look.ordinal as usize, query);
+        let distance = vectors.rows().distance_to(look.ordinal as usize, query);
         squares += (look.distance - distance).powi(2);
         count += 1.0;
     }
@@ -299,7 +300,7 @@ fn spread(vectors: &VectorBlock) -> (Vec<f32>, Vec<f32>) {
     let (mut sums, mut squares, mut count) = (vec![0.0; dimension], vec![0.0; dimension], 0.0);
     let mut values = vec![0.0_f32; dimension];
     for row in (0..vectors.len()).step_by(every) {
-        vectors.row(row).convert_to_f32_slice(&mut values);
+        vectors.rows().row(row).convert_to_f32_slice(&mut values);
         for ((sum, square), value) in sums.iter_mut().zip(&mut squares).zip(&values) {
             *sum += f64::from(*value);
             *square += f64::from(*value).powi(2);

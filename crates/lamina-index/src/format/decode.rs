@@ -6,11 +6,12 @@ use lamina_types::{EntityType, LEVELS, Space};
 
 use super::column::Origin;
 use super::reader::Reader;
-use super::{ALIGNMENT, FORMAT_VERSION, MAGIC, SECTIONS, TRAILER, checksum, graph};
+use super::{ALIGNMENT, FORMAT_VERSION, MAGIC, SECTIONS, TRAILER, WITHOUT_ORDER, checksum, graph};
 use crate::column::Column;
 use crate::duplicates::Duplicates;
 use crate::graph::Edge;
 use crate::neighbours::hit;
+use crate::order::Order;
 use crate::{
     DamagedGeneration, ExpectedGeneration, FileBytes, Generation, IndexSettings, Neighbours,
     VectorBlock,
@@ -46,14 +47,13 @@ impl Generation {
             section: "header",
         };
         // Before the checksum: another version may have another one.
-        if reader.array::<8>()? == *MAGIC {
-            let version = reader.u32()?;
-            if version != FORMAT_VERSION {
-                return Err(DamagedGeneration::Version {
-                    found: version,
-                    read: FORMAT_VERSION,
-                });
-            }
+        let is_generation = reader.array::<8>()? == *MAGIC;
+        let version = reader.u32()?;
+        if is_generation && ![WITHOUT_ORDER, FORMAT_VERSION].contains(&version) {
+            return Err(DamagedGeneration::Version {
+                found: version,
+                read: FORMAT_VERSION,
+            });
         }
         let found = checksum(body);
         if found != *trailer {
@@ -62,10 +62,11 @@ impl Generation {
         if found != expected.checksum {
             return Err(DamagedGeneration::NotThePublished);
         }
-        if !body.starts_with(MAGIC) {
+        if !is_generation {
             return Err(DamagedGeneration::Magic);
         }
-        decode_body(reader, body.len(), &Origin { file }, expected)
+        let sections = SECTIONS.len() - usize::from(version == WITHOUT_ORDER);
+        decode_body(reader, (body.len(), sections), &Origin { file }, expected)
     }
 }
 
@@ -79,7 +80,7 @@ struct Sizes {
 
 fn decode_body(
     mut reader: Reader<'_>,
-    body: usize,
+    (body, sections): (usize, usize),
     origin: &Origin<'_>,
     expected: &ExpectedGeneration,
 ) -> Result<Generation, DamagedGeneration> {
@@ -99,7 +100,8 @@ fn decode_body(
         uniqueness,
         outliers,
         confidence,
-    ] = read_sections(&mut reader, body)?;
+        order,
+    ] = read_sections(&mut reader, body, sections)?;
     let Sizes {
         dimension,
         count,
@@ -111,7 +113,8 @@ fn decode_body(
     let values = origin
         .column(vectors.rest)
         .ok_or_else(|| vectors.problem("wrong length"))?;
-    let block = VectorBlock::from_column(dimension, values)
+    let order = decode_order(&order, count, origin)?;
+    let block = VectorBlock::from_column(dimension, values, order)
         .map_err(|_| vectors.problem("not unit vectors"))?;
     let generation = Generation {
         header: expected.header.clone(),
@@ -199,9 +202,10 @@ fn decode_header(
 fn read_sections<'a>(
     reader: &mut Reader<'a>,
     body: usize,
+    present: usize,
 ) -> Result<[Reader<'a>; SECTIONS.len()], DamagedGeneration> {
     let mut sections = SECTIONS.map(|(_, section)| Reader { rest: &[], section });
-    for ((tag, name), section) in SECTIONS.iter().zip(&mut sections) {
+    for ((tag, name), section) in SECTIONS.iter().zip(&mut sections).take(present) {
         reader.section = name;
         if reader.array::<4>()? != **tag {
             return Err(reader.problem("missing"));
@@ -243,6 +247,22 @@ fn decode_neighbours(
         }
     }
     Ok(pairs)
+}
+
+fn decode_order(
+    section: &Reader<'_>,
+    count: usize,
+    origin: &Origin<'_>,
+) -> Result<Option<Order>, DamagedGeneration> {
+    if section.rest.is_empty() {
+        return Ok(None);
+    }
+    section.expect_length(count, size_of::<u32>())?;
+    let ordinals: Option<Column<u32>> = origin.column(section.rest);
+    let ordinals = ordinals.ok_or_else(|| section.problem("wrong length"))?;
+    let order = Order::of(ordinals.on_wide_pages());
+    let order = order.ok_or_else(|| section.problem("not every row lies somewhere once"))?;
+    Ok(Some(order))
 }
 
 fn decode_levels(

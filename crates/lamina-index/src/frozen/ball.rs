@@ -9,13 +9,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use roaring::RoaringBitmap;
-
 use super::STRIDE;
 use super::sight::{Coarse, Exact, Sight};
 use super::walk::{Scratch, ScratchPool, Visited, Walker};
 use crate::coarse::{CERTAINTY, CoarseRows, Deception, LazyCoarseRows};
-use crate::exact::scan;
+use crate::exact::scan_places;
 use crate::hits::{Wanted, hit, key};
 use crate::{Hit, IndexError, StopFlag, VectorBlock};
 
@@ -32,9 +30,9 @@ pub(crate) struct Ball {
 
 /// What a walk through a ball found.
 pub(crate) struct Found {
-    /// The points of the ball, ascending.
+    /// The rows of the ball, by ordinal, in no order.
     pub(crate) hits: Vec<Hit>,
-    /// The nearest point that was looked at, in the ball or beyond.
+    /// The nearest point that was looked at, in the ball or beyond: by its place.
     pub(crate) nearest: Hit,
 }
 
@@ -196,10 +194,13 @@ impl Walker<'_> {
         if ended? == Pause::TooLong {
             return Ok(None);
         }
-        let mut hits: Vec<Hit> = inside.into_iter().map(hit).collect();
+        let named = |one: u64| vectors.named(hit(one));
+        let mut hits: Vec<Hit> = inside.into_iter().map(named).collect();
         hits.extend(those_within(vectors, query, ball.within, &compared, stop)?);
-        hits.sort_unstable_by_key(|hit| key(*hit));
-        let nearest = hits.first().copied().unwrap_or(hit(nearest));
+        let nearest = hits.iter().min().map_or(hit(nearest), |found| Hit {
+            ordinal: vectors.place_of(found.ordinal),
+            ..*found
+        });
         Ok(Some(Found { hits, nearest }))
     }
 
@@ -301,7 +302,7 @@ fn sight_of<'a>(
     Some((sight, CERTAINTY * deviation))
 }
 
-/// Those of some points that are within a distance, by their true distance.
+/// Those of some points that are within a distance, by their true distance and their ordinals.
 fn those_within(
     vectors: &VectorBlock,
     query: &[f32],
@@ -309,13 +310,9 @@ fn those_within(
     points: &[u64],
     stop: &StopFlag,
 ) -> Result<Vec<Hit>, IndexError> {
-    if points.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut rows: Vec<u32> = points.iter().map(|point| hit(*point).ordinal).collect();
-    rows.sort_unstable();
-    let rows = RoaringBitmap::from_sorted_iter(rows).unwrap_or_default();
-    scan(vectors, query, Some(&rows), Wanted::within(within), stop)
+    let mut places: Vec<u32> = points.iter().map(|point| hit(*point).ordinal).collect();
+    places.sort_unstable();
+    scan_places(vectors, query, &places, Wanted::within(within), stop)
 }
 
 #[cfg(test)]

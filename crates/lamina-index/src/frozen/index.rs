@@ -30,7 +30,7 @@ const NEAR_LINK: usize = 2;
 
 /// What a walk around a query gave.
 enum Around {
-    /// All points within the distance, ascending.
+    /// All points within the distance, by ordinal, in no order.
     Points(Vec<Hit>),
     /// So many that a scan is cheaper.
     TooMany,
@@ -123,12 +123,18 @@ impl FrozenIndex {
         let walk = match allowed {
             None => self.walked(&query, start, reach, |_| true, stop)?,
             Some(allowed) => {
-                self.walked(&query, start, reach, |point| allowed.contains(point), stop)?
+                let lets_through = |point| allowed.contains(self.vectors.ordinal_at(point));
+                self.walked(&query, start, reach, lets_through, stop)?
             }
         };
-        let Walk::Found(mut hits) = walk else {
+        let Walk::Found(points) = walk else {
             return Ok(Vec::new());
         };
+        let mut hits: Vec<Hit> = points
+            .into_iter()
+            .map(|hit| self.vectors.named(hit))
+            .collect();
+        hits.sort_unstable();
         hits.truncate(k);
         Ok(hits)
     }
@@ -142,7 +148,7 @@ impl FrozenIndex {
         let place = nearest.ordinal as usize;
         let links = links_of(&self.graph.ground, place).iter();
         let mut around: Vec<f32> = links
-            .map(|link| self.vectors.distance(place, *link as usize))
+            .map(|link| self.vectors.rows().distance(place, *link as usize))
             .collect();
         if around.is_empty() {
             return true;
@@ -180,7 +186,7 @@ impl FrozenIndex {
         }
         if !self.graph.stragglers.is_empty() {
             let stragglers = self.graph.stragglers.iter().map(|point| Hit {
-                ordinal: *point,
+                ordinal: self.vectors.ordinal_at(*point),
                 distance: walker.distance(query, *point),
             });
             hits.extend(stragglers.filter(|hit| hit.distance <= within));
@@ -190,7 +196,7 @@ impl FrozenIndex {
         Ok(Around::Points(hits))
     }
 
-    /// About the `breadth` nearest points, ascending, stragglers included, from a point that is known to be near.
+    /// About the `breadth` nearest points, ascending, stragglers included, from a point that is known to be near. All by place.
     pub(crate) fn nearest_from(
         &self,
         query: &[f32],
@@ -262,18 +268,14 @@ impl FrozenIndex {
         eligible as f32 * share
     }
 
-    /// Rows of these points, of those allowed, ascending by (distance, row).
-    fn rows(&self, points: &[Hit], allowed: Option<&RoaringBitmap>) -> Vec<Hit> {
+    /// These rows, told by ordinal, and those identical to them, of those allowed, ascending by (distance, row).
+    fn rows(&self, points: impl Iterator<Item = Hit>, allowed: Option<&RoaringBitmap>) -> Vec<Hit> {
         let is_allowed = |ordinal| allowed.is_none_or(|allowed| allowed.contains(ordinal));
         let mut hits: Vec<Hit> = points
-            .iter()
             .flat_map(|point| {
                 std::iter::once(point.ordinal)
                     .chain(self.graph.twins.of_row(point.ordinal))
-                    .map(|ordinal| Hit {
-                        ordinal,
-                        distance: point.distance,
-                    })
+                    .map(move |ordinal| Hit { ordinal, ..point })
             })
             .filter(|hit| is_allowed(hit.ordinal))
             .collect();
@@ -308,8 +310,8 @@ impl FrozenIndex {
                 let most = (Self::cost_of_scan(eligible) * LOOKED_AT_PER_ROW) as usize;
                 let twins = &self.graph.twins;
                 let lets_through = |point: u32| {
-                    allowed.contains(point)
-                        || twins.of_row(point).any(|twin| allowed.contains(twin))
+                    let row = self.vectors.ordinal_at(point);
+                    allowed.contains(row) || twins.of_row(row).any(|twin| allowed.contains(twin))
                 };
                 self.walked(query, start, Reach { breadth, most }, lets_through, stop)?
             }
@@ -320,7 +322,8 @@ impl FrozenIndex {
         if points.first().is_none_or(|nearest| self.is_apart(*nearest)) {
             return Ok(None);
         }
-        let mut hits = self.rows(&points, allowed);
+        let points = points.into_iter().map(|hit| self.vectors.named(hit));
+        let mut hits = self.rows(points, allowed);
         hits.truncate(k);
         Ok((hits.len() == k).then_some(hits))
     }
@@ -360,7 +363,7 @@ impl VectorIndex for FrozenIndex {
         stop.check()?;
         if !self.scan_is_cheaper(eligible, SEARCH_BREADTH) {
             match self.around(&query, max_distance, eligible, stop)? {
-                Around::Points(points) => return Ok(self.rows(&points, allowed)),
+                Around::Points(points) => return Ok(self.rows(points.into_iter(), allowed)),
                 Around::Apart => {
                     let coarse = &self.coarse;
                     return coarse.within(&self.vectors, &query, max_distance, allowed, stop);

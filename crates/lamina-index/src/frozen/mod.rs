@@ -1,13 +1,17 @@
-//! The frozen graph: links between ordinals in fixed rows, immutable, in memory or, those of the upper layers, in a mapped file.
+//! The frozen graph: links between rows, immutable, in memory or, those of the upper layers, in a mapped file.
 //!
 //! [`FrozenGraph::build`] lets `hnsw_rs` grow a graph, exports its links ([`export`]), chooses each row anew with the
 //! diversity rule ([`rows`]), makes every point reachable ([`repair`]) and searches every point for itself. [`walk`] is the
 //! search, [`ball`] that of all points within a distance, both by a [`sight`] of points; [`index`] is the plan around them,
-//! [`trial`] tells whether walks find what is there.
+//! [`trial`] tells whether walks find what is there, [`layout`] lays side by side what is near each other.
+//!
+//! A point is a row by the place where it lies, and so is the number in a [`crate::Hit`] of a walk; the index names rows by their
+//! ordinals. Twins are told by ordinals everywhere.
 
 mod ball;
 mod export;
 mod index;
+mod layout;
 mod repair;
 mod rows;
 mod sight;
@@ -31,23 +35,23 @@ pub(crate) const STRIDE: usize = 32;
 /// Fills rows that have fewer links.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// A layer above the ground: fewer points, the longer way. Links are places in `nodes`.
+/// A layer above the ground: fewer points, the longer way. Links are numbers of `nodes`.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Layer {
-    /// Ordinals of its points, ascending.
+    /// Its points, ascending.
     pub(crate) nodes: Column<u32>,
-    /// [`STRIDE`] places for each of them.
+    /// [`STRIDE`] numbers for each of them.
     pub(crate) links: Column<u32>,
 }
 
 /// Links between the rows of one vector block. Of identical rows only the lowest is linked.
 #[derive(Clone, PartialEq)]
 pub struct FrozenGraph {
-    /// [`STRIDE`] ordinals for each ordinal.
+    /// [`STRIDE`] points for each point.
     pub(crate) ground: Column<u32>,
     /// From the layer above the ground to the top.
     pub(crate) layers: Vec<Layer>,
-    /// The ordinal where searches begin, a point of the top layer. [`NONE`] in a graph without points.
+    /// Where searches begin, a point of the top layer. [`NONE`] in a graph without points.
     pub(crate) entry: u32,
     /// Points that searches do not find by themselves: looked at in every search.
     pub(crate) stragglers: Vec<u32>,
@@ -72,9 +76,15 @@ impl FrozenGraph {
     /// # Errors
     /// The stop flag.
     pub fn build(vectors: &VectorBlock, stop: &StopFlag) -> Result<Self, IndexError> {
-        Self::build_over(vectors, &Twins::find(vectors), stop)
+        let plain = vectors.at_ordinals();
+        let graph = Self::build_over(&plain, &Twins::find(&plain), stop)?;
+        Ok(match vectors.order() {
+            None => graph,
+            Some(order) => graph.placed(order),
+        })
     }
 
+    /// Of rows that lie at their ordinals.
     pub(crate) fn build_over(
         vectors: &VectorBlock,
         twins: &Twins,
@@ -93,6 +103,16 @@ impl FrozenGraph {
             "graph built and frozen"
         );
         Ok(graph)
+    }
+
+    /// This graph and the vectors it links, each lying at its ordinal before, laid side by side where they are near each other.
+    pub(crate) fn laid_out(
+        &self,
+        vectors: &VectorBlock,
+        stop: &StopFlag,
+    ) -> Result<(Self, VectorBlock), IndexError> {
+        let order = layout::layout(self, vectors, stop)?;
+        Ok((self.placed(&order), vectors.placed(order)))
     }
 
     /// Number of rows, identical ones included.

@@ -119,7 +119,7 @@ pub(crate) struct Walker<'a> {
 
 impl<'a> Walker<'a> {
     pub(crate) fn new(graph: &'a FrozenGraph, vectors: &'a VectorBlock) -> Self {
-        let (values, scales) = vectors.parts();
+        let (values, scales) = vectors.rows().parts();
         Self {
             graph,
             ground: &graph.ground,

@@ -162,6 +162,13 @@ fn other_versions_and_other_files_are_named() {
             read: FORMAT_VERSION
         }
     );
+    // The version before had no order of rows.
+    let (_, order, ..) = places(&sound).remove(8);
+    let mut before = [&sound[..order], &[0; 32]].concat();
+    before[8..12].copy_from_slice(&(FORMAT_VERSION - 1).to_le_bytes());
+    seal(&mut before);
+    let read = Generation::decode(&before, &expected(&generation, &before));
+    assert_eq!(read.as_ref(), Ok(&generation));
     // A header that claims more bytes than there are.
     assert!(matches!(
         with(12, &u32::MAX.to_le_bytes()),
@@ -192,7 +199,7 @@ fn impossible_contents_under_a_fitting_checksum_are_refused() {
     let generation = sample();
     let sound = generation.encode();
     let places = places(&sound);
-    assert_eq!(places.len(), 8);
+    assert_eq!(places.len(), 9);
     let refused = |tag: &str, offset: isize, value: &[u8]| {
         let (_, _, start, _) = places.iter().find(|(name, ..)| name == tag).unwrap();
         let mut bytes = sound.clone();
@@ -304,6 +311,21 @@ fn a_graph_that_leads_astray_is_refused_under_a_fitting_checksum() {
         refused(layer + 4 * points, points as u32),
         "a link beyond the last point of a layer"
     );
+    // Each row lies somewhere once.
+    let (_, _, order, _) = places(&sound).remove(8);
+    let first = u32::from_le_bytes(sound[order..order + 4].try_into().unwrap());
+    for wrong in [(first + 1) % 400, 400, u32::MAX] {
+        let mut bytes = sound.clone();
+        bytes[order..order + 4].copy_from_slice(&wrong.to_le_bytes());
+        seal(&mut bytes);
+        assert_eq!(
+            Generation::decode(&bytes, &expected(&generation, &bytes)),
+            Err(DamagedGeneration::Section {
+                section: "order",
+                problem: "not every row lies somewhere once"
+            })
+        );
+    }
     // The pair of twins ends the section.
     assert_eq!(
         refused(start + length - 4, 400),
