@@ -66,8 +66,13 @@ impl TextEncoder {
             return Err(launch.wrong_family(Family::TextEncoder));
         };
         let tokenizer = package.read(tokenizer)?;
+        let has_int8 = manifest.file(FileRole::TextInt8).is_some();
         let plan = GraphPlan {
-            role: FileRole::Text,
+            role: if has_int8 && !runtime.device().is_gpu() {
+                FileRole::TextInt8
+            } else {
+                FileRole::Text
+            },
             name: "text",
             threads: config.text_threads.max(1),
             sessions: 1,

@@ -20,6 +20,8 @@ pub enum FileRole {
     Vision,
     /// The graph from tokens to vectors.
     Text,
+    /// The same with weights of eight bits, which processors run quicker; graphics cards run [`Self::Text`]. Of text encoders, if they have it.
+    TextInt8,
     /// The graph from token ids to their embeddings (Florence-2).
     EmbedTokens,
     /// The graph that a decoder attends to.
@@ -45,6 +47,7 @@ impl FileRole {
             Self::Model => "model",
             Self::Vision => "vision",
             Self::Text => "text",
+            Self::TextInt8 => "text-int8",
             Self::EmbedTokens => "embed-tokens",
             Self::Encoder => "encoder",
             Self::Decoder => "decoder",
@@ -63,6 +66,7 @@ impl FileRole {
             Self::Model
                 | Self::Vision
                 | Self::Text
+                | Self::TextInt8
                 | Self::EmbedTokens
                 | Self::Encoder
                 | Self::Decoder

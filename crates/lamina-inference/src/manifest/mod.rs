@@ -265,7 +265,7 @@ impl ModelManifest {
         self.text.as_ref().and_then(|text| text.pooling)
     }
 
-    /// Every role that the family needs is there exactly once, and no other graph.
+    /// Every role that the family needs is there exactly once, and no other graph but one that a family may have.
     fn check_roles(&self) -> Result<(), ManifestError> {
         let texts = usize::from(self.text.is_some());
         let florence = self
@@ -290,8 +290,13 @@ impl ModelManifest {
             (FileRole::Decoder, captioner),
             (FileRole::EmbedTokens, florence),
         ];
-        for (role, needed) in needed {
-            let found = self.files.iter().filter(|file| file.role == role).count();
+        let count = |role| self.files.iter().filter(|file| file.role == role).count();
+        let int8 = (
+            FileRole::TextInt8,
+            count(FileRole::TextInt8).min(of(&[Family::TextEncoder])),
+        );
+        for (role, needed) in needed.into_iter().chain([int8]) {
+            let found = count(role);
             if found != needed {
                 return Err(ManifestError::Role {
                     role,

@@ -111,6 +111,18 @@ fn towers_and_files_belong_together() {
             needed: 0
         })
     );
+    // Weights of eight bits are for text encoders.
+    assert_eq!(
+        with(
+            "[text]",
+            "[[files]]\npath = \"less.onnx\"\nrole = \"text-int8\"\nsha256 = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\nbytes = 1\n\n[text]"
+        ),
+        Err(ManifestError::Role {
+            role: FileRole::TextInt8,
+            found: 1,
+            needed: 0
+        })
+    );
     assert_eq!(
         with("role = \"vision\"", "role = \"document\""),
         Err(ManifestError::Role {

@@ -1,8 +1,11 @@
 //! The text-encoder family: a tiny BERT with random weights against `transformers`, and the sentence encoder that set-up makes.
 
+use std::path::{Path, PathBuf};
+
 use lamina_inference::{
     DualEncoder, EncoderConfig, InferenceError, Lane, ModelPackage, TextEncoder, TextRole,
 };
+use lamina_types::Embedding;
 use serde::Deserialize;
 
 use crate::support::{assert_same_direction, runtime, tiny_folder, workspace};
@@ -38,11 +41,7 @@ fn tiny(from: &str, to: &str) -> TextEncoder {
     TextEncoder::start(&runtime(), &package, &EncoderConfig::default()).unwrap()
 }
 
-async fn embed(
-    encoder: &TextEncoder,
-    role: TextRole,
-    texts: Vec<String>,
-) -> Vec<lamina_types::Embedding> {
+async fn embed(encoder: &TextEncoder, role: TextRole, texts: Vec<String>) -> Vec<Embedding> {
     encoder.embed(Lane::Bulk, role, texts).await.unwrap()
 }
 
@@ -109,16 +108,34 @@ fn families_are_not_mixed_up() {
     ));
 }
 
-/// What `xtask setup` makes of the upstream weights, on 100 sentences, to 1e-4 in every place.
-#[tokio::test]
-async fn the_sentence_encoder_agrees_with_the_reference() {
+/// The sentence encoder that set-up makes, if it could fetch it.
+fn sentence_encoder_folder() -> Option<PathBuf> {
     let folder = workspace().join(".runtime/models/all-minilm-l6-v2");
-    if !folder.join("model.toml").is_file() {
-        eprintln!("skipped: set-up could not fetch the sentence encoder");
-        return;
+    if folder.join("model.toml").is_file() {
+        return Some(folder);
     }
-    let package = ModelPackage::open(&folder).unwrap();
-    let encoder = TextEncoder::start(&runtime(), &package, &EncoderConfig::default()).unwrap();
+    eprintln!("skipped: set-up could not fetch the sentence encoder");
+    None
+}
+
+/// The same package without its graph of eight-bit weights.
+fn without_int8(folder: &Path) -> TextEncoder {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["text_model.onnx", "tokenizer.json", "README.md"] {
+        fs_err::copy(folder.join(name), copy.path().join(name)).unwrap();
+    }
+    let manifest = fs_err::read_to_string(folder.join("model.toml")).unwrap();
+    let sections = manifest.split("[[files]]");
+    let kept: Vec<&str> = sections
+        .filter(|section| !section.contains("text-int8"))
+        .collect();
+    fs_err::write(copy.path().join("model.toml"), kept.join("[[files]]")).unwrap();
+    let package = ModelPackage::open(copy.path()).unwrap();
+    TextEncoder::start(&runtime(), &package, &EncoderConfig::default()).unwrap()
+}
+
+/// 100 sentences, and their vectors by the reference implementation.
+fn sentences_and_vectors(dimension: usize) -> (Vec<String>, Vec<Embedding>) {
     let golden = workspace().join("tests/golden/sentence-encoder");
     let sentences = fs_err::read_to_string(golden.join("sentences.txt")).unwrap();
     let sentences: Vec<String> = sentences.lines().map(str::to_owned).collect();
@@ -129,15 +146,54 @@ async fn the_sentence_encoder_agrees_with_the_reference() {
         .iter()
         .map(|value| f32::from_le_bytes(*value))
         .collect();
-    assert_eq!(values.len(), 100 * encoder.dimension());
+    assert_eq!(values.len(), 100 * dimension);
+    let vectors = values
+        .chunks_exact(dimension)
+        .map(|vector| Embedding::new(vector.to_vec()).unwrap());
+    (sentences, vectors.collect())
+}
+
+/// Weights of eight bits, as processors run them: near the reference, and no text hangs on those beside it.
+#[tokio::test]
+async fn eight_bit_weights_stay_near_the_reference_in_any_company() {
+    let Some(folder) = sentence_encoder_folder() else {
+        return;
+    };
+    let package = ModelPackage::open(&folder).unwrap();
+    let encoder = TextEncoder::start(&runtime(), &package, &EncoderConfig::default()).unwrap();
+    let (sentences, expected) = sentences_and_vectors(encoder.dimension());
+    let together = embed(&encoder, TextRole::Document, sentences.clone()).await;
+    let (mut sum, mut worst) = (0.0, 0.0_f32);
+    for (found, expected) in together.iter().zip(&expected) {
+        let distance = found.cosine_distance(expected);
+        worst = worst.max(distance);
+        sum += distance;
+    }
+    eprintln!(
+        "distance to the reference: {} on average, at most {worst}",
+        sum / 100.0
+    );
+    assert!(worst <= 0.008 && sum <= 0.12, "{worst}, {sum}");
+    assert!(worst > 1e-5, "these are not weights of eight bits");
+    for (sentence, beside) in sentences.iter().zip(&together).step_by(7) {
+        let alone = embed(&encoder, TextRole::Document, vec![sentence.clone()]).await;
+        let apart = alone[0].cosine_distance(beside);
+        assert!(apart < 1e-5, "{apart} in {sentence:?}");
+    }
+}
+
+/// What `xtask setup` makes of the upstream weights, on 100 sentences, to 1e-4 in every place.
+#[tokio::test]
+async fn the_sentence_encoder_agrees_with_the_reference() {
+    let Some(folder) = sentence_encoder_folder() else {
+        return;
+    };
+    let encoder = without_int8(&folder);
+    let (sentences, expected) = sentences_and_vectors(encoder.dimension());
     let found = embed(&encoder, TextRole::Document, sentences.clone()).await;
     let mut worst = 0.0_f32;
-    for ((sentence, found), expected) in sentences
-        .iter()
-        .zip(&found)
-        .zip(values.chunks_exact(encoder.dimension()))
-    {
-        for (found, expected) in found.as_slice().iter().zip(expected) {
+    for ((sentence, found), expected) in sentences.iter().zip(&found).zip(&expected) {
+        for (found, expected) in found.as_slice().iter().zip(expected.as_slice()) {
             let difference = (found - expected).abs();
             assert!(difference <= 1e-4, "{difference} in {sentence:?}");
             worst = worst.max(difference);

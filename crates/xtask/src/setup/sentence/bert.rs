@@ -5,6 +5,7 @@
 //! product with an exact GELU, each added to its input and normalised. Pooling is left to whoever runs the graph.
 
 use super::{
+    linear::{Precision, Values},
     onnx::{Attribute, Element, Graph},
     safetensors::Safetensors,
 };
@@ -22,7 +23,11 @@ pub(super) struct Shape {
 const OPSET: i64 = 17;
 
 /// The bytes of the ONNX file.
-pub(super) fn graph(weights: &Safetensors<'_>, shape: Shape) -> Result<Vec<u8>, Failure> {
+pub(super) fn graph(
+    weights: &Safetensors<'_>,
+    shape: Shape,
+    precision: Precision,
+) -> Result<Vec<u8>, Failure> {
     let words = weights.tensor("embeddings.word_embeddings.weight")?;
     let width = words.shape.last().copied().unwrap_or_default();
     let heads = usize::try_from(shape.heads).unwrap_or_default().max(1);
@@ -33,11 +38,15 @@ pub(super) fn graph(weights: &Safetensors<'_>, shape: Shape) -> Result<Vec<u8>, 
         graph: Graph::default(),
         weights,
         epsilon: shape.epsilon,
+        precision,
     };
     for name in ["input_ids", "attention_mask", "token_type_ids"] {
         bert.graph.input(name, Element::Int64, &["batch", "length"]);
     }
     bert.constants(shape.heads, width, heads);
+    if precision == Precision::Int8 {
+        bert.int8_constants();
+    }
     let bias = bert.attention_bias();
     let mut state = bert.embeddings()?;
     for layer in 0..shape.layers {
@@ -55,10 +64,11 @@ pub(super) fn graph(weights: &Safetensors<'_>, shape: Shape) -> Result<Vec<u8>, 
     Ok(bert.graph.into_model("bert", OPSET))
 }
 
-struct Bert<'a> {
-    graph: Graph,
-    weights: &'a Safetensors<'a>,
+pub(super) struct Bert<'a> {
+    pub(super) graph: Graph,
+    pub(super) weights: &'a Safetensors<'a>,
     epsilon: f32,
+    pub(super) precision: Precision,
 }
 
 impl Bert<'_> {
@@ -77,24 +87,11 @@ impl Bert<'_> {
     }
 
     /// A tensor of the weights under its own name.
-    fn weight(&mut self, name: &str) -> Result<String, Failure> {
+    pub(super) fn weight(&mut self, name: &str) -> Result<String, Failure> {
         let tensor = self.weights.tensor(name)?;
         Ok(self
             .graph
             .constant(name, Element::Float, &tensor.shape, tensor.data))
-    }
-
-    /// A product with a layer's weights, and its bias.
-    fn linear(&mut self, name: &str, input: &str) -> Result<String, Failure> {
-        let weight = format!("{name}.weight");
-        let tensor = self.weights.tensor(&weight)?;
-        let turned = tensor.transposed()?;
-        let shape: Vec<usize> = tensor.shape.iter().rev().copied().collect();
-        self.graph
-            .constant(&weight, Element::Float, &shape, &turned);
-        let bias = self.weight(&format!("{name}.bias"))?;
-        let product = self.graph.node("MatMul", &[input, &weight], &[]);
-        Ok(self.graph.node("Add", &[&product, &bias], &[]))
     }
 
     fn normalised(&mut self, name: &str, input: &str) -> Result<String, Failure> {
@@ -115,7 +112,7 @@ impl Bert<'_> {
         let mask = graph.node(
             "Cast",
             &["attention_mask"],
-            &[Attribute::Int("to", Element::Float as i64)],
+            &[Attribute::to(Element::Float)],
         );
         let mask = graph.node("Unsqueeze", &[&mask, "mask_axes"], &[]);
         let filled = graph.node("Sub", &["one", &mask], &[]);
@@ -148,9 +145,17 @@ impl Bert<'_> {
     }
 
     fn attention(&mut self, layer: &str, state: &str, bias: &str) -> Result<String, Failure> {
-        let queries = self.linear(&format!("{layer}.attention.self.query"), state)?;
-        let keys = self.linear(&format!("{layer}.attention.self.key"), state)?;
-        let values = self.linear(&format!("{layer}.attention.self.value"), state)?;
+        let queries = self.linear(
+            &format!("{layer}.attention.self.query"),
+            state,
+            Values::Exact,
+        )?;
+        let keys = self.linear(&format!("{layer}.attention.self.key"), state, Values::Exact)?;
+        let values = self.linear(
+            &format!("{layer}.attention.self.value"),
+            state,
+            Values::Exact,
+        )?;
         let queries = self.heads(&queries, &[0, 2, 1, 3]);
         let keys = self.heads(&keys, &[0, 2, 3, 1]);
         let values = self.heads(&values, &[0, 2, 1, 3]);
@@ -166,20 +171,28 @@ impl Bert<'_> {
             &[Attribute::Ints("perm", &[0, 2, 1, 3])],
         );
         let seen = graph.node("Reshape", &[&seen, "join_heads"], &[]);
-        let output = self.linear(&format!("{layer}.attention.output.dense"), &seen)?;
+        let output = self.linear(
+            &format!("{layer}.attention.output.dense"),
+            &seen,
+            Values::Normal,
+        )?;
         let sum = self.graph.node("Add", &[&output, state], &[]);
         self.normalised(&format!("{layer}.attention.output.LayerNorm"), &sum)
     }
 
     fn widened(&mut self, layer: &str, state: &str) -> Result<String, Failure> {
-        let wide = self.linear(&format!("{layer}.intermediate.dense"), state)?;
+        let wide = self.linear(
+            &format!("{layer}.intermediate.dense"),
+            state,
+            Values::Normal,
+        )?;
         let graph = &mut self.graph;
         let error = graph.node("Div", &[&wide, "root_two"], &[]);
         let error = graph.node("Erf", &[&error], &[]);
         let gate = graph.node("Add", &[&error, "one"], &[]);
         let wide = graph.node("Mul", &[&wide, &gate], &[]);
         let wide = graph.node("Mul", &[&wide, "half"], &[]);
-        let output = self.linear(&format!("{layer}.output.dense"), &wide)?;
+        let output = self.linear(&format!("{layer}.output.dense"), &wide, Values::Gelu)?;
         let sum = self.graph.node("Add", &[&output, state], &[]);
         self.normalised(&format!("{layer}.output.LayerNorm"), &sum)
     }
@@ -200,7 +213,7 @@ mod tests {
             heads: 2,
             epsilon: 1e-12,
         };
-        let missing = graph(&Safetensors::parse(&file).unwrap(), shape)
+        let missing = graph(&Safetensors::parse(&file).unwrap(), shape, Precision::Float)
             .unwrap_err()
             .to_string();
         assert!(
@@ -210,7 +223,8 @@ mod tests {
         assert!(
             graph(
                 &Safetensors::parse(&file).unwrap(),
-                Shape { heads: 3, ..shape }
+                Shape { heads: 3, ..shape },
+                Precision::Int8
             )
             .is_err()
         );

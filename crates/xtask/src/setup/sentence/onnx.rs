@@ -6,6 +6,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     Float = 1,
+    Uint8 = 2,
     Int64 = 7,
 }
 
@@ -53,6 +54,13 @@ pub(super) enum Attribute<'a> {
     Int(&'a str, i64),
     Ints(&'a str, &'a [i64]),
     Float(&'a str, f32),
+}
+
+impl Attribute<'_> {
+    /// What a cast makes.
+    pub(super) const fn to(element: Element) -> Self {
+        Self::Int("to", element as i64)
+    }
 }
 
 /// A graph under construction.
@@ -127,6 +135,15 @@ impl Graph {
     /// A constant number.
     pub(super) fn scalar(&mut self, name: &str, value: f32) -> String {
         self.constant(name, Element::Float, &[], &value.to_le_bytes())
+    }
+
+    /// A constant list of numbers.
+    pub(super) fn numbers(&mut self, name: &str, values: &[f32]) -> String {
+        let data: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.constant(name, Element::Float, &[values.len()], &data)
     }
 
     /// An input of the graph; words in the shape are sides that vary.

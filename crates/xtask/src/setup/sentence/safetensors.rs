@@ -61,6 +61,12 @@ fn numbers(entry: &str, key: &str) -> Option<Vec<usize>> {
 }
 
 impl Tensor<'_> {
+    /// All values, rows first.
+    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
+        let (values, _) = self.data.as_chunks::<4>();
+        values.iter().map(|value| f32::from_le_bytes(*value))
+    }
+
     /// Rows and columns exchanged: layers are kept as outputs x inputs, and a product wants inputs x outputs.
     pub(super) fn transposed(&self) -> Result<Vec<u8>, Failure> {
         let [rows, columns] = self.shape[..] else {
