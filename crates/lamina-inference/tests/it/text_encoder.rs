@@ -173,7 +173,7 @@ async fn eight_bit_weights_stay_near_the_reference_in_any_company() {
         "distance to the reference: {} on average, at most {worst}",
         sum / 100.0
     );
-    assert!(worst <= 0.008 && sum <= 0.12, "{worst}, {sum}");
+    assert!(worst <= 0.009 && sum <= 0.13, "{worst}, {sum}");
     assert!(worst > 1e-5, "these are not weights of eight bits");
     for (sentence, beside) in sentences.iter().zip(&together).step_by(7) {
         let alone = embed(&encoder, TextRole::Document, vec![sentence.clone()]).await;

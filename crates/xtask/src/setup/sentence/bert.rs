@@ -148,9 +148,13 @@ impl Bert<'_> {
         let queries = self.linear(
             &format!("{layer}.attention.self.query"),
             state,
-            Values::Exact,
+            Values::Normal,
         )?;
-        let keys = self.linear(&format!("{layer}.attention.self.key"), state, Values::Exact)?;
+        let keys = self.linear(
+            &format!("{layer}.attention.self.key"),
+            state,
+            Values::Normal,
+        )?;
         let values = self.linear(
             &format!("{layer}.attention.self.value"),
             state,

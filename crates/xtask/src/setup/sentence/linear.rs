@@ -1,7 +1,7 @@
 //! Products with the weights of layers, as 32-bit floats or at eight bits a value.
 //!
-//! With weights of eight bits, each row that is multiplied with them is put into eight bits, too: in steps of its own largest value. Queries,
-//! keys and values of attention are left as they are; with them, sentences would be three times as far from where they should be.
+//! With weights of eight bits, each row that is multiplied with them is put into eight bits, too: in steps of its own largest value. The
+//! values of attention are left as they are; with them, sentences would be three times as far from where they should be.
 
 use super::{
     bert::Bert,
@@ -20,7 +20,7 @@ pub(super) enum Precision {
 /// What is multiplied with weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Values {
-    /// Bears no rounding to eight bits: attention takes the exponential of what comes out.
+    /// Bears no rounding to eight bits.
     Exact,
     /// On both sides of 0.
     Normal,
