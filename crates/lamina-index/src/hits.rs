@@ -110,9 +110,11 @@ impl Nearest {
     }
 
     pub(crate) fn into_hits(self) -> Vec<Hit> {
-        let mut hits = self.heap.into_vec();
-        hits.extend(self.all);
-        hits
+        if self.wanted.count == usize::MAX {
+            self.all
+        } else {
+            self.heap.into_vec()
+        }
     }
 
     /// Ascending.

@@ -125,11 +125,8 @@ impl Graph {
 
     /// A constant list of whole numbers.
     pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> String {
-        let data: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        self.constant(name, Element::Int64, &[values.len()], &data)
+        let values: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
+        self.list(name, Element::Int64, &values)
     }
 
     /// A constant number.
@@ -139,11 +136,12 @@ impl Graph {
 
     /// A constant list of numbers.
     pub(super) fn numbers(&mut self, name: &str, values: &[f32]) -> String {
-        let data: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        self.constant(name, Element::Float, &[values.len()], &data)
+        let values: Vec<[u8; 4]> = values.iter().map(|value| value.to_le_bytes()).collect();
+        self.list(name, Element::Float, &values)
+    }
+
+    fn list<const N: usize>(&mut self, name: &str, element: Element, values: &[[u8; N]]) -> String {
+        self.constant(name, element, &[values.len()], values.as_flattened())
     }
 
     /// An input of the graph; words in the shape are sides that vary.
