@@ -84,7 +84,7 @@ pub(crate) fn scan(
     stop: &StopFlag,
 ) -> Result<Vec<Hit>, IndexError> {
     let count = vectors.len() as u32;
-    match allowed {
+    let mut hits = match allowed {
         None => {
             let starts: Vec<u32> = (0..count).step_by(ROWS_AT_ONCE).collect();
             scan_parts(
@@ -98,10 +98,14 @@ pub(crate) fn scan(
             )
         }
         Some(allowed) => scan_places(vectors, query, &vectors.places_of(allowed), wanted, stop),
-    }
+    }?;
+    hits.sort_unstable_by_key(|hit| key(*hit));
+    hits.truncate(wanted.count);
+    Ok(hits)
 }
 
-/// Looks at the rows that lie at these places, which ascend; they are told by their ordinals.
+/// Looks at the rows that lie at these places, which ascend; they are told by their ordinals, in no order. Where few are wanted, these and
+/// more are answered.
 pub(crate) fn scan_places(
     vectors: &VectorBlock,
     query: &[f32],
@@ -147,8 +151,5 @@ fn scan_parts<P: Sync, I: Iterator<Item = u32>>(
         } else {
             parts.iter().map(scan_part).collect()
         };
-    let mut hits = found?.concat();
-    hits.sort_unstable_by_key(|hit| key(*hit));
-    hits.truncate(wanted.count);
-    Ok(hits)
+    Ok(found?.concat())
 }

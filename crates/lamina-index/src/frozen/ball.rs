@@ -36,9 +36,11 @@ pub(crate) struct Found {
     pub(crate) nearest: Hit,
 }
 
-/// Points beyond a ball that a walk keeps, for so many inside: where the points of a ball are not all linked with each other,
-/// the way leads through these.
-const INSIDE_PER_MARGIN: usize = 8;
+/// Points beyond a ball that a walk keeps, if so many are inside: where the points of a ball are not all linked with each other, the
+/// way leads through these. The fewer there are inside, the more of them are its border.
+const MARGIN: usize = 300;
+/// More of them are kept for so many inside each.
+const INSIDE_PER_MARGIN: usize = 64;
 
 /// Points inside from which on a ball is large. They tell how far looks deceive.
 const LARGE_BALL: usize = 512;
@@ -143,7 +145,9 @@ impl<'a> Way<'a> {
         self.nearest = self.nearest.min(found);
         self.candidates.push(Reverse(found));
         self.beyond.push(found);
-        let margin = least.max(self.inside.len() / INSIDE_PER_MARGIN);
+        let inside = self.inside.len();
+        let margin = least.max(inside.min(MARGIN));
+        let margin = margin.max(inside / INSIDE_PER_MARGIN);
         if self.beyond.len() > margin {
             self.beyond.pop();
         }
