@@ -5,7 +5,6 @@
 //! product with an exact GELU, each added to its input and normalised. Pooling is left to whoever runs the graph.
 
 use super::{
-    linear::{Precision, Values},
     onnx::{Attribute, Element, Graph},
     safetensors::Safetensors,
 };
@@ -18,6 +17,15 @@ pub(super) struct Shape {
     pub(super) heads: i64,
     /// Keeps the normalisation from dividing by zero.
     pub(super) epsilon: f32,
+}
+
+/// What most weights of the layers are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Precision {
+    /// By operators that every runtime of this format has.
+    Float,
+    /// By ONNX Runtime's own operators, for processors.
+    Int8,
 }
 
 const OPSET: i64 = 17;
@@ -37,22 +45,30 @@ pub(super) fn graph(
     let mut bert = Bert {
         graph: Graph::default(),
         weights,
+        heads: shape.heads,
         epsilon: shape.epsilon,
-        precision,
     };
     for name in ["input_ids", "attention_mask", "token_type_ids"] {
         bert.graph.input(name, Element::Int64, &["batch", "length"]);
     }
-    bert.constants(shape.heads, width, heads);
-    if precision == Precision::Int8 {
+    let is_float = precision == Precision::Float;
+    let mask = if is_float {
+        bert.float_constants(width / heads);
+        bert.attention_bias()
+    } else {
         bert.int8_constants();
-    }
-    let bias = bert.attention_bias();
+        bert.key_mask()
+    };
     let mut state = bert.embeddings()?;
     for layer in 0..shape.layers {
         let name = format!("encoder.layer.{layer}");
-        state = bert.attention(&name, &state, &bias)?;
-        state = bert.widened(&name, &state)?;
+        if is_float {
+            state = bert.attention(&name, &state, &mask)?;
+            state = bert.widened(&name, &state)?;
+        } else {
+            state = bert.int8_attention(&name, &state, &mask)?;
+            state = bert.int8_widened(&name, &state)?;
+        }
     }
     bert.graph
         .named_node("Identity", &[&state], "last_hidden_state", &[]);
@@ -67,15 +83,15 @@ pub(super) fn graph(
 pub(super) struct Bert<'a> {
     pub(super) graph: Graph,
     pub(super) weights: &'a Safetensors<'a>,
-    epsilon: f32,
-    pub(super) precision: Precision,
+    pub(super) heads: i64,
+    pub(super) epsilon: f32,
 }
 
 impl Bert<'_> {
-    fn constants(&mut self, heads: i64, width: usize, count: usize) {
+    fn float_constants(&mut self, head_width: usize) {
         let graph = &mut self.graph;
         // In a reshape 0 keeps a side and -1 takes what is left.
-        graph.integers("split_heads", &[0, 0, heads, -1]);
+        graph.integers("split_heads", &[0, 0, self.heads, -1]);
         graph.integers("join_heads", &[0, 0, -1]);
         graph.integers("zero", &[0]);
         graph.integers("mask_axes", &[1, 2]);
@@ -83,7 +99,7 @@ impl Bert<'_> {
         graph.scalar("half", 0.5);
         graph.scalar("root_two", std::f32::consts::SQRT_2);
         graph.scalar("lowest", f32::MIN);
-        graph.scalar("root_width", ((width / count) as f32).sqrt());
+        graph.scalar("root_width", (head_width as f32).sqrt());
     }
 
     /// A tensor of the weights under its own name.
@@ -92,6 +108,25 @@ impl Bert<'_> {
         Ok(self
             .graph
             .constant(name, Element::Float, &tensor.shape, tensor.data))
+    }
+
+    /// A layer's weights as inputs x outputs.
+    pub(super) fn turned_weight(&mut self, name: &str) -> Result<String, Failure> {
+        let weight = format!("{name}.weight");
+        let tensor = self.weights.tensor(&weight)?;
+        let shape: Vec<usize> = tensor.shape.iter().rev().copied().collect();
+        let turned = tensor.transposed()?;
+        Ok(self
+            .graph
+            .constant(&weight, Element::Float, &shape, &turned))
+    }
+
+    /// A product with a layer's weights, and its bias.
+    fn linear(&mut self, name: &str, input: &str) -> Result<String, Failure> {
+        let weight = self.turned_weight(name)?;
+        let bias = self.weight(&format!("{name}.bias"))?;
+        let product = self.graph.node("MatMul", &[input, &weight], &[]);
+        Ok(self.graph.node("Add", &[&product, &bias], &[]))
     }
 
     fn normalised(&mut self, name: &str, input: &str) -> Result<String, Failure> {
@@ -145,21 +180,9 @@ impl Bert<'_> {
     }
 
     fn attention(&mut self, layer: &str, state: &str, bias: &str) -> Result<String, Failure> {
-        let queries = self.linear(
-            &format!("{layer}.attention.self.query"),
-            state,
-            Values::Normal,
-        )?;
-        let keys = self.linear(
-            &format!("{layer}.attention.self.key"),
-            state,
-            Values::Normal,
-        )?;
-        let values = self.linear(
-            &format!("{layer}.attention.self.value"),
-            state,
-            Values::Exact,
-        )?;
+        let queries = self.linear(&format!("{layer}.attention.self.query"), state)?;
+        let keys = self.linear(&format!("{layer}.attention.self.key"), state)?;
+        let values = self.linear(&format!("{layer}.attention.self.value"), state)?;
         let queries = self.heads(&queries, &[0, 2, 1, 3]);
         let keys = self.heads(&keys, &[0, 2, 3, 1]);
         let values = self.heads(&values, &[0, 2, 1, 3]);
@@ -175,28 +198,20 @@ impl Bert<'_> {
             &[Attribute::Ints("perm", &[0, 2, 1, 3])],
         );
         let seen = graph.node("Reshape", &[&seen, "join_heads"], &[]);
-        let output = self.linear(
-            &format!("{layer}.attention.output.dense"),
-            &seen,
-            Values::Normal,
-        )?;
+        let output = self.linear(&format!("{layer}.attention.output.dense"), &seen)?;
         let sum = self.graph.node("Add", &[&output, state], &[]);
         self.normalised(&format!("{layer}.attention.output.LayerNorm"), &sum)
     }
 
     fn widened(&mut self, layer: &str, state: &str) -> Result<String, Failure> {
-        let wide = self.linear(
-            &format!("{layer}.intermediate.dense"),
-            state,
-            Values::Normal,
-        )?;
+        let wide = self.linear(&format!("{layer}.intermediate.dense"), state)?;
         let graph = &mut self.graph;
         let error = graph.node("Div", &[&wide, "root_two"], &[]);
         let error = graph.node("Erf", &[&error], &[]);
         let gate = graph.node("Add", &[&error, "one"], &[]);
         let wide = graph.node("Mul", &[&wide, &gate], &[]);
         let wide = graph.node("Mul", &[&wide, "half"], &[]);
-        let output = self.linear(&format!("{layer}.output.dense"), &wide, Values::Gelu)?;
+        let output = self.linear(&format!("{layer}.output.dense"), &wide)?;
         let sum = self.graph.node("Add", &[&output, state], &[]);
         self.normalised(&format!("{layer}.output.LayerNorm"), &sum)
     }

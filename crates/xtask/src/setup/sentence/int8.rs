@@ -1,7 +1,7 @@
 //! A layer's weights at eight bits a value.
 //!
 //! A product with few rows, as of one short text, waits for the weights to come from memory; these are a quarter of the bytes. Each output
-//! has a step of its own, and so has each row that is multiplied (see [`super::linear`]), so that no text hangs on its neighbours in a batch.
+//! has a step of its own, and so has each row that is multiplied (see [`super::int8_layers`]), so that no text hangs on its neighbours in a batch.
 
 use super::safetensors::Tensor;
 use crate::programs::Failure;

@@ -6,7 +6,7 @@
 
 mod bert;
 mod int8;
-mod linear;
+mod int8_layers;
 mod onnx;
 mod safetensors;
 
@@ -69,8 +69,8 @@ pub(crate) fn build(contents: &Path, to: &Path) -> Result<(), Failure> {
     let weights = fs_err::read(&weights)?;
     let weights = safetensors::Safetensors::parse(&weights)?;
     for (name, precision) in [
-        ("text_model.onnx", linear::Precision::Float),
-        ("text_model_int8.onnx", linear::Precision::Int8),
+        ("text_model.onnx", bert::Precision::Float),
+        ("text_model_int8.onnx", bert::Precision::Int8),
     ] {
         fs_err::write(to.join(name), bert::graph(&weights, SHAPE, precision)?)?;
     }

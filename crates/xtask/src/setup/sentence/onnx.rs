@@ -7,6 +7,7 @@
 pub(super) enum Element {
     Float = 1,
     Uint8 = 2,
+    Int32 = 6,
     Int64 = 7,
 }
 
@@ -68,7 +69,12 @@ impl Attribute<'_> {
 pub(super) struct Graph {
     message: Message,
     names: usize,
+    /// Whether there are operators that only ONNX Runtime has.
+    needs_runtime: bool,
 }
+
+/// The domain of the operators that ONNX Runtime has beyond those of the format, and their version.
+const RUNTIME_DOMAIN: (&str, i64) = ("com.microsoft", 1);
 
 impl Graph {
     /// A node with one output, whose name it answers.
@@ -78,10 +84,29 @@ impl Graph {
         inputs: &[&str],
         attributes: &[Attribute<'_>],
     ) -> String {
-        self.names += 1;
-        let output = format!("{}_{}", operator.to_lowercase(), self.names);
+        let output = self.name(operator);
         self.named_node(operator, inputs, &output, attributes);
         output
+    }
+
+    /// As [`Self::node`], of an operator that only ONNX Runtime has.
+    pub(super) fn runtime_node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attributes: &[Attribute<'_>],
+    ) -> String {
+        let output = self.name(operator);
+        let mut node = message_of_node(operator, inputs, &output, attributes);
+        node.text(7, RUNTIME_DOMAIN.0);
+        self.message.message(1, &node);
+        self.needs_runtime = true;
+        output
+    }
+
+    fn name(&mut self, operator: &str) -> String {
+        self.names += 1;
+        format!("{}_{}", operator.to_lowercase(), self.names)
     }
 
     /// A node whose output is called so.
@@ -92,15 +117,7 @@ impl Graph {
         output: &str,
         attributes: &[Attribute<'_>],
     ) {
-        let mut node = Message::default();
-        for input in inputs {
-            node.text(1, input);
-        }
-        node.text(2, output);
-        node.text(4, operator);
-        for attribute in attributes {
-            node.message(5, &encode(*attribute));
-        }
+        let node = message_of_node(operator, inputs, output, attributes);
         self.message.message(1, &node);
     }
 
@@ -157,16 +174,37 @@ impl Graph {
     /// The whole file.
     pub(super) fn into_model(mut self, name: &str, opset: i64) -> Vec<u8> {
         self.message.text(2, name);
-        let mut operators = Message::default();
-        operators.text(1, "");
-        operators.number(2, opset);
         let mut model = Message::default();
         model.number(1, 8);
         model.text(2, "lamina");
         model.message(7, &self.message);
-        model.message(8, &operators);
+        let more = self.needs_runtime.then_some(RUNTIME_DOMAIN);
+        for (domain, version) in [("", opset)].into_iter().chain(more) {
+            let mut operators = Message::default();
+            operators.text(1, domain);
+            operators.number(2, version);
+            model.message(8, &operators);
+        }
         model.0
     }
+}
+
+fn message_of_node(
+    operator: &str,
+    inputs: &[&str],
+    output: &str,
+    attributes: &[Attribute<'_>],
+) -> Message {
+    let mut node = Message::default();
+    for input in inputs {
+        node.text(1, input);
+    }
+    node.text(2, output);
+    node.text(4, operator);
+    for attribute in attributes {
+        node.message(5, &encode(*attribute));
+    }
+    node
 }
 
 fn encode(attribute: Attribute<'_>) -> Message {
@@ -246,5 +284,14 @@ mod tests {
         let file = graph.into_model("g", 17);
         // IR version, producer, and then the graph.
         assert_eq!(file[..11], *b"\x08\x08\x12\x06lamina\x3a");
+        assert!(file.ends_with(b"\x42\x04\x0a\x00\x10\x11"));
+    }
+
+    #[test]
+    fn what_only_the_runtime_has_is_imported_from_there() {
+        let mut graph = Graph::default();
+        graph.runtime_node("BiasGelu", &["x", "bias"], &[]);
+        let file = graph.into_model("g", 17);
+        assert!(file.ends_with(b"\x42\x04\x0a\x00\x10\x11\x42\x11\x0a\x0dcom.microsoft\x10\x01"));
     }
 }
