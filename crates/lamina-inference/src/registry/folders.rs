@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::manifest::{Family, ModelManifest};
 use crate::package::{MANIFEST, ModelPackage, PackageError, read_manifest};
@@ -48,7 +49,13 @@ pub struct PackageFolders(Arc<Inner>);
 struct Inner {
     dirs: Vec<PathBuf>,
     known: Mutex<HashMap<PathBuf, Arc<Known>>>,
+    /// Where each package was found last, and when.
+    found: Mutex<HashMap<String, (PathBuf, Instant)>>,
 }
+
+/// A search asks several times what a package says about itself, and listing all folders takes a tenth of a millisecond: for so long a package
+/// is taken from where it was found, unless its manifest has changed since.
+const FOUND_LATELY: Duration = Duration::from_secs(1);
 
 /// What is remembered of one folder. Two locks, so that nobody waits for the hashing of gigabytes to read a manifest.
 #[derive(Debug, Default)]
@@ -78,8 +85,8 @@ fn stamp(path: &Path) -> Stamp {
 impl PackageFolders {
     /// Packages are looked for in these folders; the first that has a package counts.
     pub fn new(dirs: Vec<PathBuf>) -> Self {
-        let known = Mutex::default();
-        Self(Arc::new(Inner { dirs, known }))
+        let (known, found) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { dirs, known, found }))
     }
 
     /// The folders, first match wins.
@@ -112,7 +119,22 @@ impl PackageFolders {
 
     /// What a package says about itself, by `name@version`. Hashes nothing.
     pub fn manifest(&self, package: &str) -> Option<Arc<ModelManifest>> {
-        self.find(package).map(|(_, manifest)| manifest)
+        if let Some(manifest) = self.found_lately(package) {
+            return Some(manifest);
+        }
+        let (dir, manifest) = self.find(package)?;
+        let now = (dir, Instant::now());
+        lock(&self.0.found).insert(package.to_owned(), now);
+        Some(manifest)
+    }
+
+    fn found_lately(&self, package: &str) -> Option<Arc<ModelManifest>> {
+        let (dir, at) = lock(&self.0.found).get(package).cloned()?;
+        if at.elapsed() > FOUND_LATELY {
+            return None;
+        }
+        let manifest = self.read(&dir).ok()?;
+        (manifest.key().package == package).then_some(manifest)
     }
 
     /// The full name of the package that an operator means by `name@version`, by `name` alone when there is one version of it, or
@@ -277,6 +299,16 @@ mod tests {
         assert_eq!(folders.resolve("tiny-dual-encoder"), None);
         let newer = folders.resolve("tiny-dual-encoder@2");
         assert_eq!(newer.as_deref(), Some("tiny-dual-encoder@2"));
+        // Both are told apart where they were found, and one that becomes the other is not itself any more.
+        for (version, is_there) in [("1", true), ("2", true), ("3", false)] {
+            let found = folders.manifest(&format!("tiny-dual-encoder@{version}"));
+            assert_eq!(
+                found.map(|found| found.version.clone()),
+                is_there.then(|| version.to_owned())
+            );
+        }
+        fs_err::write(&path, &text).unwrap();
+        assert!(folders.manifest("tiny-dual-encoder@2").is_none());
     }
 
     #[test]
@@ -303,8 +335,10 @@ mod tests {
         assert!(folders.open(name).unwrap().is_ok());
         fs_err::remove_file(&path).unwrap();
         assert!(folders.open(name).unwrap().is_err());
+        assert!(folders.manifest(name).is_some());
         fs_err::remove_file(dir.join(MANIFEST)).unwrap();
         assert!(folders.open(name).is_none() && folders.packages().is_empty());
+        assert!(folders.manifest(name).is_none(), "found where it was");
     }
 
     #[test]
