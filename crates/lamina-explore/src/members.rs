@@ -111,6 +111,9 @@ struct Tallied {
     best: f32,
 }
 
+/// Members of a cluster that match, as room is made for.
+const MEMBERS_EXPECTED: usize = 4;
+
 /// No cluster.
 const NOWHERE: u32 = u32::MAX;
 
@@ -122,7 +125,9 @@ fn tally(
     // All looked up at once: none of these scattered reads waits for another.
     let firsts = hits.clone().map(|hit| cluster_of(hit.ordinal));
     let firsts: Vec<u32> = firsts.map(|first| first.unwrap_or(NOWHERE)).collect();
-    let mut numbers: Numbers = HashMap::default();
+    // Room for a few of a cluster each: growing copies everything again and again.
+    let room = firsts.len() / MEMBERS_EXPECTED;
+    let mut numbers: Numbers = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::new());
     let mut clusters: Vec<Tallied> = Vec::new();
     let mut of_each = firsts;
     for (hit, place) in hits.zip(&mut of_each) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use lamina_index::{
-    ExactIndex, Generation, Hit, IndexSettings, StopFlag, VectorBlock, VectorIndex, open_index,
+    Generation, Hit, IndexSettings, Int8Index, StopFlag, VectorBlock, VectorIndex, open_index,
 };
 use roaring::RoaringBitmap;
 
@@ -110,7 +110,7 @@ impl Searchable {
         let is_several = owners.windows(2).any(|pair| pair[0] == pair[1]);
         Self {
             is_several,
-            index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
+            index: Box::new(Int8Index::new(Arc::clone(&vectors))),
             vectors,
             built: Arc::default(),
             owners: if is_plain {
@@ -126,7 +126,7 @@ impl Searchable {
         let is_several = pairs.windows(2).any(|pair| pair[0].0 == pair[1].0);
         Self {
             is_several,
-            index: Box::new(ExactIndex::new(Arc::clone(&vectors))),
+            index: Box::new(Int8Index::new(Arc::clone(&vectors))),
             built: Arc::default(),
             owners: Owners::Shared(SharedRows::new(vectors.len(), pairs)),
             vectors,

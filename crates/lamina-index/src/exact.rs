@@ -10,14 +10,14 @@ use crate::vectors::{range_query, unit_query};
 use crate::{Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 
 /// Rows between two looks at the stop flag; also the unit of parallel work.
-const ROWS_AT_ONCE: usize = 4_096;
+pub(crate) const ROWS_AT_ONCE: usize = 4_096;
 
 /// How long before its turn a row is asked for from memory: a fifth less time for rows that are scattered.
 const ROWS_AHEAD: usize = 3;
 
 /// Values to look at from which a scan is worth spreading over the pool: about a millisecond on one core. Waking the other
 /// cores costs more CPU time than shorter scans take.
-const PARALLEL_VALUES: usize = 16 << 20;
+pub(crate) const PARALLEL_VALUES: usize = 16 << 20;
 
 /// Searches by scanning. Recall 1 by construction.
 #[derive(Debug, Clone)]

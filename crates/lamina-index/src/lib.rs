@@ -33,6 +33,7 @@ mod graph;
 mod hits;
 mod hnsw;
 mod index;
+mod int8;
 mod kernels;
 mod labels;
 mod neighbours;
@@ -61,6 +62,7 @@ pub use generation::{Generation, GenerationHeader, build};
 pub use hits::Hit;
 pub use hnsw::HnswGraph;
 pub use index::{VectorIndex, open_index};
+pub use int8::Int8Index;
 /// The vector instructions that distances are computed with on this machine, for reports.
 pub fn instructions() -> &'static str {
     kernels::kernels().name()

@@ -30,6 +30,7 @@ pub(super) fn find() -> Option<Kernels> {
         dot_half: product::<f32, f16>,
         dot_halves: product::<f16, f16>,
         tile,
+        bytes: super::bytes::wide::avx2,
         codes: super::codes::wide::avx2,
     })
 }

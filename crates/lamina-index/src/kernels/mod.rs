@@ -10,6 +10,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bytes;
 mod codes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -45,6 +46,7 @@ pub(crate) struct Kernels {
     dot_half: unsafe fn(&[f32], &[f16]) -> f32,
     dot_halves: unsafe fn(&[f16], &[f16]) -> f32,
     tile: TileProduct,
+    bytes: unsafe fn(&[i8], &[i8]) -> i32,
     codes: unsafe fn(&[i8], &[u8]) -> i32,
 }
 
@@ -105,6 +107,13 @@ impl Kernels {
     pub(crate) fn tile(&self, a: [&[f32]; TILE_ROWS], b: [&[f32]; TILE_COLUMNS]) -> Tile {
         // SAFETY: `available` looked for the instructions.
         unsafe { (self.tile)(a, b) }
+    }
+
+    /// Product of two rows of eight bits a value.
+    #[inline]
+    pub(crate) fn bytes(&self, a: &[i8], b: &[i8]) -> i32 {
+        // SAFETY: `available` looked for the instructions.
+        unsafe { (self.bytes)(a, b) }
     }
 
     /// Product of whole weights with a row of two bits a value, whose length is a multiple of [`CODE_STEP`].

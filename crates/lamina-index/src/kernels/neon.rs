@@ -27,6 +27,8 @@ pub(super) fn find() -> Option<Kernels> {
         dot_half: product::<f32, f16>,
         dot_halves: product::<f16, f16>,
         tile,
+        // Part of every 64-bit ARM processor, so the compiler makes this wide without being told.
+        bytes: super::bytes::product,
         codes: super::codes::wide::neon,
     })
 }

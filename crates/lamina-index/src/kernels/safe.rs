@@ -14,6 +14,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_half,
     dot_halves,
     tile,
+    bytes: super::bytes::product,
     codes: super::codes::product,
 };
 
