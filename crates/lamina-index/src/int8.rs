@@ -12,13 +12,13 @@ use crate::exact::{PARALLEL_VALUES, ROWS_AT_ONCE, scan_places};
 use crate::hits::{Wanted, key};
 use crate::kernels::{Kernels, kernels, prefetch};
 use crate::vectors::range_query;
-use crate::{ExactIndex, Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
+use crate::{DEFAULT_EXACT_LIMIT, ExactIndex, Hit, IndexError, StopFlag, VectorBlock, VectorIndex};
 
 /// Values of a block from which reading it twice is worth it: fewer stay in the cache beside the core.
 const WORTH_CODES: usize = 1 << 20;
 /// Rows that tell how many a distance will let through.
 const ASKED_FIRST: usize = 256;
-/// Of them, so many may be let through for the rest to be asked, one in so many.
+/// The rest is asked where at most one of so many of them is let through.
 const LET_THROUGH: usize = 4;
 /// How long before its turn a row is asked for from memory.
 const ROWS_AHEAD: usize = 8;
@@ -28,7 +28,7 @@ const STEPS: f32 = 127.0;
 const ROUNDING: f32 = 1e-5;
 
 /// Searches by scanning, twice where all rows within a distance are wanted. Recall 1 by construction; the distances are those of
-/// [`ExactIndex`].
+/// [`ExactIndex`]. A block of more than [`DEFAULT_EXACT_LIMIT`] rows gets a graph soon, and no codes until then.
 #[derive(Debug)]
 pub struct Int8Index {
     exact: ExactIndex,
@@ -46,7 +46,11 @@ impl Int8Index {
 
     fn has_codes(&self) -> bool {
         let vectors = self.exact.vectors();
-        vectors.len() * vectors.dimension() >= WORTH_CODES
+        vectors.len() <= DEFAULT_EXACT_LIMIT && self.is_worth_codes(vectors.len())
+    }
+
+    fn is_worth_codes(&self, rows: usize) -> bool {
+        rows * self.exact.vectors().dimension() >= WORTH_CODES
     }
 
     /// The places, of these, where a row can be within a distance; `None` where that would be most of them.
@@ -117,7 +121,7 @@ impl VectorIndex for Int8Index {
     ) -> Result<Vec<Hit>, IndexError> {
         let vectors = self.exact.vectors();
         let unit = range_query(query, max_distance, vectors.dimension())?;
-        if vectors.count_allowed(allowed) * vectors.dimension() >= WORTH_CODES {
+        if self.has_codes() && self.is_worth_codes(vectors.count_allowed(allowed)) {
             let places = match allowed {
                 None => (0..vectors.len() as u32).collect(),
                 Some(allowed) => vectors.places_of(allowed),
@@ -318,9 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn small_blocks_have_no_codes_and_bad_queries_are_refused() {
-        let one = Embedding::new(vec![1.0; 64]).unwrap();
-        let vectors = Arc::new(VectorBlock::from_embeddings(&vec![one; 50]).unwrap());
+    fn small_and_large_blocks_have_no_codes_and_bad_queries_are_refused() {
+        let block = |rows: usize| {
+            let one = Embedding::new(vec![1.0; 64]).unwrap();
+            Arc::new(VectorBlock::from_embeddings(&vec![one; rows]).unwrap())
+        };
+        let has_codes = |rows| Int8Index::new(block(rows)).has_codes();
+        let most = DEFAULT_EXACT_LIMIT;
+        assert!(!has_codes(50) && has_codes(most) && !has_codes(most + 1));
+        let vectors = block(50);
         let index = Int8Index::new(Arc::clone(&vectors));
         let stop = StopFlag::new();
         let query = vectors.unit_row(0);
