@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::exact::{PARALLEL_VALUES, ROWS_AT_ONCE, scan_places};
+use crate::coarse::many_places;
+use crate::exact::{PARALLEL_VALUES, ROWS_AT_ONCE, scan, scan_places};
 use crate::hits::{Wanted, key};
 use crate::kernels::{Kernels, kernels, prefetch};
 use crate::vectors::range_query;
@@ -46,11 +47,7 @@ impl Int8Index {
 
     fn has_codes(&self) -> bool {
         let vectors = self.exact.vectors();
-        vectors.len() <= DEFAULT_EXACT_LIMIT && self.is_worth_codes(vectors.len())
-    }
-
-    fn is_worth_codes(&self, rows: usize) -> bool {
-        rows * self.exact.vectors().dimension() >= WORTH_CODES
+        vectors.len() <= DEFAULT_EXACT_LIMIT && vectors.len() >= worth_codes(vectors)
     }
 
     /// The places, of these, where a row can be within a distance; `None` where that would be most of them.
@@ -121,19 +118,16 @@ impl VectorIndex for Int8Index {
     ) -> Result<Vec<Hit>, IndexError> {
         let vectors = self.exact.vectors();
         let unit = range_query(query, max_distance, vectors.dimension())?;
-        if self.has_codes() && self.is_worth_codes(vectors.count_allowed(allowed)) {
-            let places = match allowed {
-                None => (0..vectors.len() as u32).collect(),
-                Some(allowed) => vectors.places_of(allowed),
-            };
-            if let Some(near) = self.near(&unit, max_distance, &places, stop)? {
-                let wanted = Wanted::within(max_distance);
-                let mut hits = scan_places(vectors, &unit, &near, wanted, stop)?;
-                hits.sort_unstable_by_key(|hit| key(*hit));
-                return Ok(hits);
-            }
+        let wanted = Wanted::within(max_distance);
+        if self.has_codes()
+            && let Some(places) = many_places(vectors, allowed, worth_codes(vectors))
+            && let Some(near) = self.near(&unit, max_distance, &places, stop)?
+        {
+            let mut hits = scan_places(vectors, &unit, &near, wanted, stop)?;
+            hits.sort_unstable_by_key(|hit| key(*hit));
+            return Ok(hits);
         }
-        self.exact.range_search(query, max_distance, allowed, stop)
+        scan(vectors, &unit, allowed, wanted, stop)
     }
 
     fn bytes_in_memory(&self) -> usize {
@@ -145,6 +139,11 @@ impl VectorIndex for Int8Index {
         };
         self.exact.bytes_in_memory() + codes
     }
+}
+
+/// Rows of a block from which reading them twice is worth it.
+fn worth_codes(vectors: &VectorBlock) -> usize {
+    WORTH_CODES.div_ceil(vectors.dimension().max(1))
 }
 
 /// A unit vector in whole steps.

@@ -137,7 +137,7 @@ impl LazyCoarseRows {
 }
 
 /// Where the allowed rows lie, ascending, if there are at least so many: fewer are not listed, a scan does that by itself.
-fn many_places(
+pub(crate) fn many_places(
     vectors: &VectorBlock,
     allowed: Option<&RoaringBitmap>,
     least: usize,

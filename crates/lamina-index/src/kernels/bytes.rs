@@ -16,11 +16,12 @@ pub(super) mod wide {
     )]
 
     use std::arch::x86_64::{
-        _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi32, _mm256_add_epi32,
-        _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
+        _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_loadu_si256,
         _mm256_madd_epi16, _mm256_setzero_si256, _mm512_add_epi32, _mm512_cvtepi8_epi16,
         _mm512_madd_epi16, _mm512_reduce_add_epi32, _mm512_setzero_si512,
     };
+
+    use super::super::avx2::integers_total;
 
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(in super::super) fn avx512(a: &[i8], b: &[i8]) -> i32 {
@@ -63,13 +64,7 @@ pub(super) mod wide {
             }
         }
         let total = _mm256_add_epi32(totals[0], totals[1]);
-        let four = _mm_add_epi32(
-            _mm256_castsi256_si128(total),
-            _mm256_extracti128_si256::<1>(total),
-        );
-        let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b_01_00_11_10>(four));
-        let one = _mm_add_epi32(two, _mm_shuffle_epi32::<0b_10_11_00_01>(two));
-        _mm_cvtsi128_si32(one) + super::product(&a[whole..], &b[whole..])
+        integers_total(total) + super::product(&a[whole..], &b[whole..])
     }
 }
 

@@ -32,8 +32,7 @@ pub(super) mod wide {
     )]
 
     use std::arch::x86_64::{
-        _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_add_epi16, _mm256_add_epi32,
-        _mm256_and_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
+        _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256,
         _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
         _mm256_setzero_si256, _mm256_srli_epi16, _mm512_add_epi16, _mm512_add_epi32,
         _mm512_and_si512, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16,
@@ -41,6 +40,7 @@ pub(super) mod wide {
         _mm512_srli_epi16,
     };
 
+    use super::super::avx2::integers_total;
     use super::PER_BYTE;
 
     /// Registers of a row whose sums fit 16 bits: a pair of products is 762 at most, and there are four from each.
@@ -119,12 +119,7 @@ pub(super) mod wide {
             }
             total = _mm256_add_epi32(total, _mm256_madd_epi16(sums, ones));
         }
-        let four = _mm_add_epi32(
-            _mm256_castsi256_si128(total),
-            _mm256_extracti128_si256::<1>(total),
-        );
-        let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b_01_00_11_10>(four));
-        _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b_10_11_00_01>(two)))
+        integers_total(total)
     }
 }
 
